@@ -1,0 +1,1 @@
+"""RCS first, SMS behind it."""

@@ -1,0 +1,1 @@
+"""Our platforms: what keeps the promises of the ports."""

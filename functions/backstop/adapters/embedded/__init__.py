@@ -1,0 +1,1 @@
+"""The embedded platform: everything on one machine, in one SQLite file."""

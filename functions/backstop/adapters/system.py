@@ -1,0 +1,42 @@
+"""The machine's own clock, randomness and log."""
+
+import json
+import random
+import sys
+import uuid
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import TextIO
+
+
+class SystemClock:
+    """Real time. It only ever runs at its own pace."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def seconds_until(self, instant: datetime) -> float | None:
+        return max(0.0, (instant - self.now()).total_seconds())
+
+    def on_change(self, callback: Callable[[], None]) -> None:
+        """Nothing to announce."""
+
+
+class SystemRandom:
+    def random(self) -> float:
+        return random.random()
+
+    def new_id(self) -> str:
+        return str(uuid.uuid4())
+
+
+class JsonLog:
+    """One JSON line per decision, in Cloud Logging's field names."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stdout
+
+    def __call__(self, message: str, fields: Mapping[str, object]) -> None:
+        line = {"severity": "INFO", "message": message, **fields}
+        self._stream.write(json.dumps(line) + "\n")
+        self._stream.flush()

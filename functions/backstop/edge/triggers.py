@@ -1,0 +1,127 @@
+"""`revoke`, `fallback` and `record`: what the platform calls, never a stranger."""
+
+import hmac
+from base64 import b64decode
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from backstop.domain.event import (
+    RCS_SUBSCRIBED,
+    RCS_UNSUBSCRIBED,
+    SMS_DUE,
+    SMS_RECEIVED,
+    Event,
+    Kind,
+    read_attributes,
+)
+from backstop.domain.invalid import Invalid
+from backstop.domain.message import MessageId
+from backstop.domain.signal import Kind as SignalKind
+from backstop.domain.signal import Signal
+from backstop.edge.answers import Pool, Problem, answer, parse_json, read_body
+from backstop.ports import Ports
+from backstop.providers.bandwidth import wire as bandwidth
+from backstop.providers.rbm import wire as rbm
+from backstop.settings import Settings
+from backstop.usecases.follow import NotYet, consent, report, ring
+
+BODY_LIMIT = 1024 * 1024
+
+
+class Trigger:
+    """A POST from the platform. `token` is what it must bear, if there is one."""
+
+    def __init__(
+        self, work: Callable[[bytes], None], pool: Pool, *, token: str = ""
+    ) -> None:
+        self._work = work
+        self._pool = pool
+        self._token = token
+
+    async def __call__(self, request: Request) -> Response:
+        if request.method != "POST":
+            raise Problem(405, "method: only POST", headers={"Allow": "POST"})
+        if self._token:
+            given = request.headers.get("authorization", "").encode("latin-1")
+            if not hmac.compare_digest(given, f"Bearer {self._token}".encode()):
+                raise Problem(403, "only the platform may call this")
+        raw = await read_body(request, BODY_LIMIT)
+        try:
+            await self._pool.run(lambda: self._work(raw))
+        except NotYet:
+            raise Problem(503, "the record may still be on its way") from None
+        return answer({})
+
+
+def revoke(ports: Ports) -> Callable[[bytes], None]:
+    """A timer rang: `{"message": id, "dueAt": time}`."""
+
+    def work(raw: bytes) -> None:
+        body = parse_json(raw)
+        if not isinstance(body, dict) or not isinstance(body.get("message"), str):
+            raise Invalid("message", "must be the id of a message")
+        try:
+            due_at = datetime.fromisoformat(body["dueAt"])
+        except (KeyError, TypeError, ValueError):
+            raise Invalid("dueAt", "must be an RFC 3339 time") from None
+        if due_at.tzinfo is None:
+            raise Invalid("dueAt", "must have an offset")
+        ring(ports, MessageId(body["message"]), due_at=due_at)
+
+    return work
+
+
+def fallback(ports: Ports) -> Callable[[bytes], None]:
+    """The SMS may be due: RBM's expiry events, and our own handover."""
+
+    def read(event: Event) -> Signal | None:
+        if event.type is SMS_DUE:
+            return Signal(kind=SignalKind.REPEAT)
+        return rbm.signal(event)
+
+    def work(raw: bytes) -> None:
+        event = _event(raw)
+        if event.type.kind in {Kind.EXPIRY, Kind.DUE}:
+            report(ports, event, read)
+
+    return work
+
+
+def record(ports: Ports, settings: Settings) -> Callable[[bytes], None]:
+    """Receipts, replies and consent."""
+
+    def read(event: Event) -> Signal | None:
+        leg = event.type.name.split(".")[1]
+        return rbm.signal(event) if leg == "rcs" else bandwidth.signal(event)
+
+    def work(raw: bytes) -> None:
+        event = _event(raw)
+        if event.type.kind is Kind.RECEIPT:
+            report(ports, event, read)
+        elif event.type in {RCS_SUBSCRIBED, RCS_UNSUBSCRIBED}:
+            choice = rbm.consent(event)
+            if choice:
+                consent(ports, choice, [choice.agent])
+        elif event.type is SMS_RECEIVED:
+            choice = bandwidth.choice(event)
+            if choice:
+                consent(ports, choice, settings.agents_of(choice.number))
+
+    return work
+
+
+def _event(raw: bytes) -> Event:
+    """Return the event in a Pub/Sub push. Raises Invalid."""
+    body = parse_json(raw)
+    message = body.get("message") if isinstance(body, dict) else None
+    attributes = message.get("attributes") if isinstance(message, dict) else None
+    if not isinstance(message, dict) or not isinstance(attributes, Mapping):
+        raise Invalid("message.attributes", "must be those of an event of ours")
+    try:
+        data = b64decode(message.get("data", ""), validate=True)
+        return read_attributes(dict(attributes), data)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise Invalid("message", "is not an event of ours") from None

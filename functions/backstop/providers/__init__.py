@@ -1,0 +1,1 @@
+"""Other companies: each folder speaks one foreign vocabulary."""

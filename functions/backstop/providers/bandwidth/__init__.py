@@ -1,0 +1,1 @@
+"""Bandwidth Messaging, for SMS and MMS."""

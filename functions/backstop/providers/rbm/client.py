@@ -1,0 +1,284 @@
+"""RBM's REST API: create a message, withdraw it."""
+
+import json
+import logging
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from http import HTTPStatus
+from itertools import count
+from typing import Any, Self
+from urllib.parse import quote
+
+import requests
+
+from backstop.domain.message import Json
+from backstop.errors import ProviderError, Refusal, Refused, Throttled, Unanswered
+from backstop.providers.answers import (
+    accepted,
+    access_token,
+    json_object,
+    never_sent,
+    pooled,
+    refused,
+    retry_after,
+)
+
+SCOPE = "https://www.googleapis.com/auth/rcsbusinessmessaging"
+HOST = "rcsbusinessmessaging.googleapis.com"
+
+_CONNECT = 2.0
+_FIRST_PAUSE = 0.25
+_LONGEST_PAUSE = 8.0
+_ONE_TRY = timedelta(seconds=2)
+
+# A 403 of this kind means that our key or agent id is wrong. It says nothing
+# about the phone, and must not buy an SMS for every message.
+_AGENT_LOOKUP = b"error looking up the rbm agent"
+
+_log = logging.getLogger(__name__)
+
+
+def regional_url(region: str) -> str:
+    """Return the base URL for `us`, `europe` or `asia`, the global one for ""."""
+    return f"https://{region}-{HOST}" if region else f"https://{HOST}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """A request, and what each of its refusals means."""
+
+    method: str
+    path: str
+    query: Mapping[str, str]
+    refusals: Mapping[int, Refusal]
+    other_refusal: Refusal
+    body: bytes | None = None
+    patient: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """One try that did not succeed; `again` if the same call may try once more."""
+
+    error: type[ProviderError] | Refusal
+    detail: str
+    again: bool = False
+    after: timedelta | None = None
+
+    def exception(self, *, after_silence: bool) -> ProviderError:
+        if isinstance(self.error, Refusal):
+            return Refused(self.detail, refusal=self.error, after_silence=after_silence)
+        if issubclass(self.error, Throttled):
+            return self.error(
+                self.detail, after=self.after, after_silence=after_silence
+            )
+        return self.error(self.detail, after_silence=after_silence)
+
+
+class Rbm:
+    """Sends and withdraws RCS messages over one pooled, authorised session.
+
+    The session refreshes its token on 401. Every other retry is made here,
+    under the same id and within the budget of the call. Nothing of the phone,
+    the message or RBM's answer reaches an exception or a log.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        session: requests.Session,
+        *,
+        sleep: Callable[[float], None] | None = None,
+        jitter: Callable[[], float] | None = None,
+        monotonic: Callable[[], float] | None = None,
+    ) -> None:
+        self._base_url = base_url.rstrip("/")
+        self._session = session
+        self._sleep = sleep or time.sleep
+        self._jitter = jitter or random.random
+        self._monotonic = monotonic or time.monotonic
+        self._failed_lookups = count(1)
+
+    @classmethod
+    def from_key(
+        cls, key: Json, base_url: str, *, pool: int = 64, **injected: Any
+    ) -> Self:
+        """Return a client that signs in with a service account's key.
+
+        Connects to nothing yet. Raises ValueError for what is no such key.
+        """
+        return cls(base_url, _authorised_session(key, pool), **injected)
+
+    def create(
+        self, *, agent: str, phone: str, message_id: str, body: Json, budget: timedelta
+    ) -> None:
+        """Return when RBM has accepted the message.
+
+        Raises Refused (UNREACHABLE or REJECTED), Throttled or Unanswered.
+        """
+        call = _Call(
+            method="POST",
+            path=f"/v1/phones/{quote(phone, safe='+')}/agentMessages",
+            query={"messageId": message_id, "agentId": agent},
+            # Google has written both for a phone that this agent cannot reach.
+            refusals={
+                HTTPStatus.FORBIDDEN: Refusal.UNREACHABLE,
+                HTTPStatus.NOT_FOUND: Refusal.UNREACHABLE,
+            },
+            other_refusal=Refusal.REJECTED,
+            body=json.dumps(body, allow_nan=False).encode(),
+        )
+        self._run(call, budget)
+
+    def revoke(
+        self, *, agent: str, phone: str, message_id: str, budget: timedelta
+    ) -> None:
+        """Return when RBM has answered 200 to the withdrawal.
+
+        Raises Refused (WITHDRAWAL_FAILED), Throttled or Unanswered. A budget
+        of two seconds or less buys one try.
+        """
+        name = f"{quote(phone, safe='+')}/agentMessages/{quote(message_id, safe='')}"
+        call = _Call(
+            method="DELETE",
+            path=f"/v1/phones/{name}",
+            query={"agentId": agent},
+            refusals={},
+            other_refusal=Refusal.WITHDRAWAL_FAILED,
+            patient=budget > _ONE_TRY,
+        )
+        self._run(call, budget)
+
+    def close(self) -> None:
+        """Close the pooled connections."""
+        self._session.close()
+
+    def _run(self, call: _Call, budget: timedelta) -> None:
+        end = self._monotonic() + budget.total_seconds()
+        pause, silent = _FIRST_PAUSE, False
+        while True:
+            failure = self._try(call, end - self._monotonic())
+            if failure is None:
+                return
+            wait = pause * self._jitter()
+            if failure.after:
+                wait += failure.after.total_seconds()
+            left = end - self._monotonic()
+            if not (failure.again and call.patient and wait < left):
+                raise failure.exception(after_silence=silent)
+            silent |= failure.error is Unanswered
+            self._sleep(wait)
+            pause = min(pause * 2, _LONGEST_PAUSE)
+
+    def _try(self, call: _Call, left: float) -> _Failure | None:
+        from google.auth.exceptions import GoogleAuthError
+
+        if left <= 0:
+            return _Failure(Throttled, "no time left to ask")
+        try:
+            response = self._session.request(
+                call.method,
+                self._base_url + call.path,
+                params=call.query,
+                data=call.body,
+                headers={"Content-Type": "application/json"} if call.body else None,
+                timeout=(min(_CONNECT, left), left),
+                allow_redirects=False,
+            )
+        except GoogleAuthError as error:
+            # Without a token nothing was asked; the cause may name secrets.
+            _log.error("rbm_credentials_refused", extra={"cause": type(error).__name__})
+            return _Failure(Throttled, "no access token", again=_passing(error))
+        except requests.RequestException as error:
+            if never_sent(error):
+                return _Failure(Throttled, "not connected", again=True)
+            return _Failure(Unanswered, "no answer", again=True)
+        return self._judge(call, response)
+
+    def _judge(self, call: _Call, response: requests.Response) -> _Failure | None:
+        status = response.status_code
+        if status == HTTPStatus.OK and json_object(response.content) is not None:
+            return None
+        if status == HTTPStatus.CONFLICT and call.method == "POST":
+            # Undocumented. Ids are ours, so a known one is our own message,
+            # and if it were not, the deadline would still fall back.
+            return None
+        if status == HTTPStatus.TOO_MANY_REQUESTS:
+            return _Failure(Throttled, "429", again=True, after=retry_after(response))
+        if status == HTTPStatus.UNAUTHORIZED:
+            _log.error("rbm_credentials_refused", extra={"cause": "401"})
+            return _Failure(Throttled, "401 after refresh")
+        if status == HTTPStatus.FORBIDDEN and _AGENT_LOOKUP in response.content.lower():
+            _log.error(
+                "rbm_agent_lookup_failed",
+                extra={
+                    "agent": call.query["agentId"],
+                    "count": next(self._failed_lookups),
+                },
+            )
+            return _Failure(Throttled, "agent lookup failed")
+        if refused(status):
+            refusal = call.refusals.get(status, call.other_refusal)
+            return _Failure(refusal, str(status))
+        return _Failure(
+            Unanswered, str(status), again=True, after=retry_after(response)
+        )
+
+
+class _TokenEndpoint:
+    """How google-auth fetches tokens: from their endpoint only, one try at a time.
+
+    Left alone the library retries in its own rhythm, past our budgets, and
+    asks a second Google service which regions the account is bound to, from a
+    thread that outlives the request. RBM needs neither.
+    """
+
+    def __init__(self, token_uri: str, pool: int) -> None:
+        from google.auth.transport.requests import Request
+
+        self.session = requests.Session()
+        pooled(self.session, pool)
+        self._token_uri = token_uri
+        self._request = Request(self.session)
+
+    def __call__(self, url: str, *args: Any, **kwargs: Any) -> Any:
+        if url != self._token_uri:
+            raise _transport_error("not a token request")
+        response = self._request(url, *args, **kwargs)
+        status = response.status
+        if accepted(status) and access_token(response.data) is None:
+            raise _transport_error("no token in the answer")
+        if status == HTTPStatus.TOO_MANY_REQUESTS or not (
+            accepted(status) or refused(status)
+        ):
+            raise _transport_error("the token endpoint is busy")
+        return response
+
+
+def _authorised_session(key: Json, pool: int) -> requests.Session:
+    from google.auth.transport.requests import AuthorizedSession
+    from google.oauth2.service_account import Credentials
+
+    credentials = Credentials.from_service_account_info(  # type: ignore[no-untyped-call]
+        key, scopes=[SCOPE]
+    )
+    session = AuthorizedSession(  # type: ignore[no-untyped-call]
+        credentials, auth_request=_TokenEndpoint(key["token_uri"], pool)
+    )
+    pooled(session, pool)
+    return session
+
+
+def _passing(error: Exception) -> bool:
+    from google.auth.exceptions import TransportError
+
+    return isinstance(error, TransportError)
+
+
+def _transport_error(reason: str) -> Exception:
+    from google.auth.exceptions import TransportError
+
+    return TransportError(reason)  # type: ignore[no-untyped-call]

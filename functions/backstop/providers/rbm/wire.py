@@ -1,0 +1,215 @@
+"""RBM's webhook: from bytes to events that are proved to be Google's."""
+
+import hmac
+from base64 import b64decode, b64encode
+from collections.abc import Iterable
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+
+from backstop.domain import event as events
+from backstop.domain.consent import Choice
+from backstop.domain.event import Event, Type, event_id
+from backstop.domain.message import Json
+from backstop.domain.signal import Kind, Signal
+from backstop.providers.times import parse_time
+
+
+class Forged(Exception):  # noqa: N818 - named for what the request is
+    """Nothing proves that the request is Google's."""
+
+
+class Malformed(Exception):  # noqa: N818 - named for what the request is
+    """The request has not the form of a webhook call."""
+
+
+_EVENT_TYPES = {
+    "DELIVERED": events.RCS_DELIVERED,
+    "READ": events.RCS_READ,
+    "TTL_EXPIRATION_REVOKED": events.RCS_EXPIRED,
+    "TTL_EXPIRATION_REVOKE_FAILED": events.RCS_EXPIRY_FAILED,
+    "IS_TYPING": events.RCS_TYPING,
+    "UNSUBSCRIBE": events.RCS_UNSUBSCRIBED,
+    "SUBSCRIBE": events.RCS_SUBSCRIBED,
+}
+
+_CONTENT: dict[str, tuple[type, Type]] = {
+    "text": (str, events.RCS_TEXT),
+    "userFile": (dict, events.RCS_FILE),
+    "location": (dict, events.RCS_LOCATION),
+    "suggestionResponse": (dict, events.RCS_SUGGESTION),
+}
+
+_SIGNALS = {
+    events.RCS_DELIVERED: Kind.RCS_DELIVERED,
+    events.RCS_READ: Kind.RCS_READ,
+    events.RCS_EXPIRED: Kind.RCS_EXPIRED,
+    events.RCS_EXPIRY_FAILED: Kind.RCS_EXPIRY_FAILED,
+}
+
+_CHOICES = {events.RCS_UNSUBSCRIBED: False, events.RCS_SUBSCRIBED: True}
+
+# Google's secret is a short nonce. What we echo stays small all the same.
+_LONGEST_SECRET = 1024
+
+
+def parse(raw_body: bytes) -> Json:
+    """Return the body as a JSON object.
+
+    Raises Malformed if it is anything else.
+    """
+    body = _decode(raw_body)
+    if not isinstance(body, dict):
+        raise Malformed("not a JSON object")
+    return body
+
+
+def handshake(body: Json, tokens: tuple[bytes, ...]) -> str | None:
+    """Return the secret to answer with, bare; None if this is no handshake.
+
+    Raises Forged if it is one but its token is none of ours, or its secret
+    cannot be answered. Google does not sign handshakes.
+    """
+    if "message" in body or not {"clientToken", "secret"} <= body.keys():
+        return None
+    token, secret = body["clientToken"], body["secret"]
+    given = token.encode(errors="surrogatepass") if isinstance(token, str) else b""
+    if not _any_equal(given, _usable(tokens)):
+        raise Forged("handshake with a foreign token")
+    if not isinstance(secret, str) or not 0 < len(secret) <= _LONGEST_SECRET:
+        raise Forged("handshake without a usable secret")
+    return secret
+
+
+def verify(body: Json, signature: bytes | None, tokens: tuple[bytes, ...]) -> bytes:
+    """Return the payload, whose signature holds under one of the tokens.
+
+    Raises Forged if it holds under none, or there is none, or no token; and
+    Malformed if the body carries no payload.
+    """
+    if not signature:
+        raise Forged("unsigned")
+    message = body.get("message")
+    encoded = message.get("data") if isinstance(message, dict) else None
+    if not isinstance(encoded, str):
+        raise Malformed("no message.data")
+    try:
+        data = b64decode(encoded, validate=True)
+    except ValueError:
+        raise Malformed("message.data is not base64") from None
+    # Google signs the decoded payload, not the request body: whatever else is
+    # in the envelope is anybody's.
+    signatures = [
+        b64encode(hmac.digest(token, data, "sha512")) for token in _usable(tokens)
+    ]
+    if not _any_equal(signature, signatures):
+        raise Forged("foreign signature")
+    return data
+
+
+def announce(data: bytes, *, received_at: datetime) -> Event:
+    """Return the event that a verified payload tells of.
+
+    What this version does not know becomes `RCS_UNKNOWN`, never an error.
+    Every repeat of a payload has the same id.
+    """
+    try:
+        payload = parse(data)
+    except Malformed:
+        payload = {}
+    agent = bare_agent(_text(payload, "agentId"))
+    message_id = _text(payload, "messageId")
+    kind = _classify(payload)
+    carrier_id = _text(payload, "eventId") or message_id
+    phone = _phone(payload)
+    return Event(
+        id=event_id("rbm", agent, phone, carrier_id, _text(payload, "eventType"))
+        if carrier_id
+        else event_id("rbm", sha256(data).hexdigest()),
+        type=kind,
+        time=_time(payload, received_at),
+        data=data,
+        agent=agent,
+        # A user's own message has an id of the user's making.
+        message_id=message_id if kind in _SIGNALS else "",
+    )
+
+
+def signal(event: Event) -> Signal | None:
+    """Return what the event says about its message, None if it names none."""
+    kind = _SIGNALS.get(event.type)
+    if kind is None:
+        return None
+    return Signal(kind=kind, at=event.time, event=event.id)
+
+
+def consent(event: Event) -> Choice | None:
+    """Return the user's choice, None if the event is not about consent."""
+    opted_in = _CHOICES.get(event.type)
+    if opted_in is None:
+        return None
+    return Choice(
+        phone=_phone(parse(event.data)),
+        agent=event.agent,
+        opted_in=opted_in,
+        at=event.time,
+        evidence=event.id,
+        channel="RCS",
+    )
+
+
+def bare_agent(agent: str) -> str:
+    """Return an agent's id as requests carry it; webhooks add `@rbm.goog`."""
+    return agent.removesuffix("@rbm.goog")
+
+
+def _classify(payload: Json) -> Type:
+    if _text(payload, "newLaunchState"):
+        return events.RCS_LAUNCH
+    if not _phone(payload):
+        return events.RCS_UNKNOWN
+    if "eventType" in payload:
+        kind = _EVENT_TYPES.get(_text(payload, "eventType"), events.RCS_UNKNOWN)
+        named = _text(payload, "agentId") and _text(payload, "messageId")
+        return kind if named or kind not in _SIGNALS else events.RCS_UNKNOWN
+    for key, (form, kind) in _CONTENT.items():
+        if isinstance(payload.get(key), form):
+            return kind
+    return events.RCS_UNKNOWN
+
+
+def _phone(payload: Json) -> str:
+    return _text(payload, "senderPhoneNumber") or _text(payload, "phoneNumber")
+
+
+def _time(payload: Json, received_at: datetime) -> datetime:
+    try:
+        return parse_time(_text(payload, "sendTime"))
+    except ValueError:
+        return received_at
+
+
+def _text(payload: Json, key: str) -> str:
+    value = payload.get(key)
+    return value if isinstance(value, str) else ""
+
+
+def _usable(tokens: tuple[bytes, ...]) -> tuple[bytes, ...]:
+    # An empty key would verify what anybody can sign.
+    return tuple(token for token in tokens if token)
+
+
+def _any_equal(given: bytes, wanted: Iterable[bytes]) -> bool:
+    equal = False
+    for each in wanted:
+        equal |= hmac.compare_digest(given, each)
+    return equal
+
+
+def _decode(raw: bytes) -> Any:
+    try:
+        return msgspec.json.decode(raw)
+    except (ValueError, RecursionError):
+        raise Malformed("not JSON") from None

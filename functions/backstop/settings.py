@@ -1,0 +1,219 @@
+"""The environment, parsed once, refused if incomplete."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from backstop.domain.message import Contract, Policy, Terms, Traffic
+from backstop.providers.times import parse_duration
+
+DEADLINES = {
+    Traffic.AUTHENTICATION: timedelta(seconds=60),
+    Traffic.PROMOTION: timedelta(hours=24),
+}
+OTHER_DEADLINE = timedelta(minutes=10)
+
+POLICIES = {
+    Traffic.AUTHENTICATION: Policy.PROMPT,
+    Traffic.PROMOTION: Policy.STRICT,
+}
+
+
+class Incomplete(Exception):  # noqa: N818 - named for what happened
+    """Settings are missing or contradict each other; the text lists all of it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Agent:
+    """One RBM agent and the numbers that its SMS may come from, the first by default.
+
+    `handset_receipts` says that the number is toll-free or a short code, whose
+    "delivered" comes from the handset and not from the carrier.
+    """
+
+    name: str
+    senders: tuple[str, ...]
+    handset_receipts: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """All that a deployment decides. Secrets are kept out of `repr`."""
+
+    agents: Mapping[str, Agent]
+    rbm_url: str
+    rbm_key: Mapping[str, Any] = field(repr=False)
+    rbm_client_tokens: tuple[bytes, ...] = field(repr=False)
+    delete_contract: Contract
+    bandwidth_url: str
+    bandwidth_token_url: str
+    bandwidth_account: str
+    bandwidth_application: str
+    bandwidth_client: str
+    bandwidth_secret: str = field(repr=False)
+    bandwidth_callbacks: tuple[tuple[str, str], ...] = field(repr=False)
+    api_token: str = field(repr=False)
+    deadlines: Mapping[Traffic, timedelta]
+    margin: timedelta
+    grace: timedelta
+    lost_answer_prompt: timedelta
+    lost_answer: timedelta
+    receipt_wait: timedelta
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str]) -> "Settings":
+        """Parse *environ*. Raises Incomplete, naming everything that is wrong."""
+        reader = _Reader(environ)
+        settings = cls(
+            agents=reader.agents("AGENTS"),
+            rbm_url=reader.text(
+                "RBM_URL", "https://rcsbusinessmessaging.googleapis.com"
+            ),
+            rbm_key=reader.json("RBM_KEY"),
+            rbm_client_tokens=tuple(
+                token.encode() for token in reader.words("RBM_CLIENT_TOKENS")
+            ),
+            delete_contract=reader.contract("RBM_DELETE_CONTRACT"),
+            bandwidth_url=reader.text(
+                "BANDWIDTH_URL", "https://messaging.bandwidth.com/api/v2"
+            ),
+            bandwidth_token_url=reader.text(
+                "BANDWIDTH_TOKEN_URL", "https://api.bandwidth.com/api/v1/oauth2/token"
+            ),
+            bandwidth_account=reader.text("BANDWIDTH_ACCOUNT"),
+            bandwidth_application=reader.text("BANDWIDTH_APPLICATION"),
+            bandwidth_client=reader.text("BANDWIDTH_CLIENT"),
+            bandwidth_secret=reader.text("BANDWIDTH_SECRET"),
+            bandwidth_callbacks=reader.credentials("BANDWIDTH_CALLBACKS"),
+            api_token=reader.text("API_TOKEN", ""),
+            deadlines={
+                traffic: reader.duration(
+                    f"DEADLINE_{traffic.value}"
+                    if traffic is not Traffic.UNSPECIFIED
+                    else "DEADLINE",
+                    DEADLINES.get(traffic, OTHER_DEADLINE),
+                )
+                for traffic in Traffic
+            },
+            margin=reader.duration("MARGIN", timedelta(seconds=5)),
+            grace=reader.duration("GRACE", timedelta(seconds=60)),
+            lost_answer_prompt=reader.duration(
+                "LOST_ANSWER_PROMPT", timedelta(seconds=30)
+            ),
+            lost_answer=reader.duration("LOST_ANSWER", timedelta(minutes=15)),
+            receipt_wait=reader.duration(
+                "RECEIPT_WAIT", timedelta(hours=2, minutes=15)
+            ),
+        )
+        reader.finish()
+        return settings
+
+    def terms(
+        self,
+        *,
+        traffic: Traffic,
+        policy: Policy | None,
+        deadline: datetime | None,
+        now: datetime,
+    ) -> Terms:
+        """Settle the terms of a message that is accepted now."""
+        chosen = policy or POLICIES.get(traffic, Policy.CONFIRMED)
+        deadline = deadline or now + self.deadlines[traffic]
+        prompt = chosen is Policy.PROMPT
+        # The SMS may wait in the carrier's queue about as long as the app was
+        # willing to wait for RCS.
+        patience = max(timedelta(minutes=10), deadline - now)
+        return Terms(
+            policy=chosen,
+            contract=self.delete_contract,
+            deadline=deadline,
+            margin=self.margin,
+            grace=self.grace,
+            lost_answer=self.lost_answer_prompt if prompt else self.lost_answer,
+            receipt_wait=self.receipt_wait,
+            sms_validity=min(patience, timedelta(hours=2)),
+        )
+
+    def agents_of(self, number: str) -> tuple[str, ...]:
+        """Return the agents whose SMS come from *number*."""
+        return tuple(
+            agent.name for agent in self.agents.values() if number in agent.senders
+        )
+
+
+class _Reader:
+    """Reads one variable after the other and remembers what is wrong."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self._wrong: list[str] = []
+
+    def finish(self) -> None:
+        if self._wrong:
+            raise Incomplete("; ".join(self._wrong))
+
+    def text(self, name: str, default: str | None = None) -> str:
+        value = self._environ.get(name, "").strip()
+        if value:
+            return value
+        if default is None:
+            self._wrong.append(f"{name} is missing")
+        return default or ""
+
+    def words(self, name: str) -> list[str]:
+        return [word for word in self.text(name).split(",") if word]
+
+    def json(self, name: str) -> Any:
+        text = self.text(name)
+        try:
+            return json.loads(text) if text else {}
+        except ValueError:
+            self._wrong.append(f"{name} is not JSON")
+            return {}
+
+    def agents(self, name: str) -> Mapping[str, Agent]:
+        agents = {}
+        given = self.json(name)
+        for agent, entry in given.items() if isinstance(given, dict) else ():
+            senders = entry.get("senders") if isinstance(entry, dict) else None
+            if not isinstance(senders, list) or not senders:
+                self._wrong.append(f"{name}: {agent} has no list of senders")
+                continue
+            agents[agent] = Agent(
+                name=agent,
+                senders=tuple(str(sender) for sender in senders),
+                handset_receipts=bool(entry.get("handsetReceipts")),
+            )
+        if not agents:
+            self._wrong.append(f"{name} names no agent")
+        return agents
+
+    def contract(self, name: str) -> Contract:
+        value = self.text(name, Contract.CONFIRMING.value)
+        try:
+            return Contract(value)
+        except ValueError:
+            self._wrong.append(f"{name} is neither confirming nor legacy")
+            return Contract.CONFIRMING
+
+    def credentials(self, name: str) -> tuple[tuple[str, str], ...]:
+        pairs = []
+        for word in self.words(name):
+            user, colon, password = word.partition(":")
+            if not (user and colon and password):
+                self._wrong.append(f"{name} is not user:password,user:password")
+                break
+            pairs.append((user, password))
+        return tuple(pairs)
+
+    def duration(self, name: str, default: timedelta) -> timedelta:
+        text = self._environ.get(name, "").strip()
+        if not text:
+            return default
+        try:
+            return parse_duration(text)
+        except ValueError:
+            self._wrong.append(f'{name} is not a duration such as "60s"')
+            return default

@@ -1,0 +1,1 @@
+"""Load, advance, save with unfinished actions, act, settle."""

@@ -1,0 +1,102 @@
+"""Accept a message: timer first, then the record, then RBM."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from backstop.domain.lifecycle import advance, advance_all
+from backstop.domain.message import (
+    Do,
+    Message,
+    Rcs,
+    Request,
+    Terms,
+    message_key,
+)
+from backstop.domain.signal import Kind, Signal
+from backstop.errors import AlreadyExists
+from backstop.ports import Ports
+from backstop.usecases.handle import act, handle
+
+SEND_TIMEOUT = timedelta(seconds=60)
+"""`send` is stopped after this: no record of its appears later."""
+
+
+class Differs(Exception):  # noqa: N818 - named for what happened
+    """The id is taken by a message with another body."""
+
+
+class OptedOut(Exception):  # noqa: N818 - named for what happened
+    """The recipient wants no messages like this one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What an app ordered, validated."""
+
+    agent: str
+    message_id: str
+    phone: str
+    request: Request
+    terms: Terms
+
+
+def accept(ports: Ports, order: Order) -> Message:
+    """Return the message, durable and on its way, or as it was accepted before.
+
+    Raises Differs and OptedOut.
+    """
+    now = ports.clock.now()
+    blank = Message(
+        id=message_key(order.agent, order.message_id),
+        agent=order.agent,
+        message_id=order.message_id,
+        phone=order.phone,
+        request=order.request,
+        terms=order.terms,
+        accepted_at=now,
+        rcs={Rcs.PENDING: now},
+    )
+    if order.request.traffic.needs_consent:
+        stored = ports.messages.load(blank.id)
+        if stored:
+            return _repeated(ports, order)
+        if ports.recipients.load(order.phone, order.agent).value.refuses:
+            raise OptedOut
+    step = advance(blank, Signal(kind=Kind.BEGIN), now)
+    timers = step.message.unfinished(Do.ARM)
+    for timer in timers:
+        if timer.at:
+            ports.timers.arm(blank.id, at=timer.at)
+    armed = [Signal(kind=Kind.DONE, number=timer.number) for timer in timers]
+    message = advance_all(step.message, armed, now).message
+    try:
+        ports.messages.create(message)
+    except AlreadyExists:
+        return _repeated(ports, order)
+    if message.wake_at and ports.clock.now() >= message.wake_at:
+        # The ring may have come before the record, and found nothing (rule 5).
+        ports.timers.arm(message.id, at=message.wake_at)
+    ports.log(
+        "accepted",
+        {
+            "messageId": message.message_id,
+            "agentId": message.agent,
+            "policy": message.terms.policy.value,
+            "traffic": message.request.traffic.value,
+            "phone": message.phone[-2:],
+        },
+    )
+    left = tuple(action for action in step.actions if action.do is not Do.ARM)
+    return act(ports, type(step)(message, left))
+
+
+def _repeated(ports: Ports, order: Order) -> Message:
+    """Answer as before, and finish what a crash may have left (promise 2)."""
+    key = message_key(order.agent, order.message_id)
+    stored = ports.messages.load(key)
+    if stored is None:
+        raise Differs
+    known = stored.value
+    if known.phone != order.phone or known.request.digest != order.request.digest:
+        raise Differs
+    return handle(ports, key, lambda _m, _now: [Signal(kind=Kind.REPEAT)]) or known

@@ -1,0 +1,344 @@
+"""What every trigger does: load, advance, save, act, and save what came of it.
+
+Whoever calls answers or acknowledges only after `handle` returned. Should it
+die anywhere before, the trigger comes back and finds what is unfinished.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from backstop.domain.event import OUTCOMES, SMS_DUE, Event, event_id
+from backstop.domain.lifecycle import CLAIM_LIFE, Step, advance_all
+from backstop.domain.message import (
+    ARRIVED,
+    Action,
+    Contract,
+    Do,
+    Json,
+    Message,
+    MessageId,
+    Policy,
+    Rcs,
+    Traffic,
+)
+from backstop.domain.signal import Kind, Signal
+from backstop.errors import Conflict, Refusal, Refused, Throttled, Unanswered
+from backstop.ports import Ports
+from backstop.usecases.view import agent_message, timestamp
+
+Signals = Callable[[Message, datetime], Sequence[Signal]]
+
+RBM_BUDGET = timedelta(seconds=10)
+"""`send` answers after this, whether RBM did or not (rule 9)."""
+
+PROMPT_BUDGET = timedelta(seconds=2)
+"""A PROMPT message waits no longer for its DELETE (rule 10)."""
+
+SMS_BUDGET = timedelta(seconds=10)
+
+SHORTEST_WAIT = timedelta(seconds=10)
+LONGEST_WAIT = timedelta(minutes=10)
+
+SAVES = 20
+"""Attempts at one commit. Every loser means that another has won."""
+
+
+def handle(ports: Ports, message: MessageId, signals: Signals) -> Message | None:
+    """Let *signals* happen to the message, do what follows, and return it.
+
+    Returns None when there is no such message. Raises whatever a port raised:
+    then nothing may be acknowledged.
+    """
+    step = _change(ports, message, signals)
+    return None if step is None else act(ports, step)
+
+
+def act(ports: Ports, step: Step) -> Message:
+    """Do the actions of a saved step, and all that follows from their answers."""
+    while True:
+        # Timers last: an answer may well make a later one do.
+        timers = [a for a in step.actions if a.do is Do.ARM]
+        news: list[Signal] = []
+        for action in step.actions:
+            if action.do is not Do.ARM:
+                news += PERFORM[action.do](ports, step.message, action)
+        if not news:
+            for action in timers:
+                _arm(ports, step.message, action)
+            return step.message
+        done = [
+            Signal(kind=Kind.DONE, number=action.number)
+            for action in step.actions
+            if action.do in {Do.PUBLISH, Do.DISARM}
+        ]
+        deferred = [Signal(kind=Kind.DEFERRED, number=a.number) for a in timers]
+        settled = _change(ports, step.message.id, _only(*deferred, *done, *news))
+        if settled is None:
+            # Erased meanwhile: nothing is left to keep promises about.
+            return step.message
+        step = settled
+
+
+def _only(*signals: Signal) -> Signals:
+    return lambda _message, _now: signals
+
+
+def _change(ports: Ports, message: MessageId, signals: Signals) -> Step | None:
+    """Advance and save in one commit, again until nobody came between."""
+    for _ in range(SAVES):
+        stored = ports.messages.load(message)
+        if stored is None:
+            return None
+        now = ports.clock.now()
+        before = stored.value
+        step = advance_all(before, signals(before, now), now)
+        if ports.sms and any(action.do is Do.FALL_BACK for action in step.actions):
+            claim = advance_all(step.message, [Signal(kind=Kind.SMS_CLAIM)], now)
+            step = Step(claim.message, (*step.actions, *claim.actions))
+        if step.message == before:
+            return step
+        try:
+            ports.messages.save(step.message, version=stored.version)
+        except Conflict:
+            continue
+        _log_step(ports, before, step)
+        return step
+    raise Conflict("one message changed faster than it could be saved")
+
+
+def _log_step(ports: Ports, before: Message, step: Step) -> None:
+    after = step.message
+    ports.log(
+        "step",
+        {
+            "messageId": after.message_id,
+            "agentId": after.agent,
+            "rcs": f"{before.rcs_state} {after.rcs_state}",
+            "sms": f"{before.sms_state or '-'} {after.sms_state or '-'}",
+            "outcome": after.outcome.value,
+            "rule": after.rule,
+            "actions": " ".join(action.do.value for action in step.actions),
+        },
+    )
+
+
+def _create(ports: Ports, message: Message, action: Action) -> list[Signal]:
+    if ports.rcs is None:
+        return _hand_to_revoke(ports, message)
+    answer = Signal(
+        kind=Kind.RCS_ACCEPTED, number=action.number, attempt=action.attempt
+    )
+    if ports.clock.now() >= message.terms.deadline:
+        # Not begun, so not accepted: no copy starts its life expired (rule 8).
+        return [
+            replace(answer, kind=Kind.RCS_THROTTLED, again_at=message.terms.deadline)
+        ]
+    if _refuses(ports, message):
+        withheld = replace(answer, kind=Kind.RCS_REFUSED, refusal=Rcs.REJECTED)
+        return [Signal(kind=Kind.OPT_OUT), withheld]
+    try:
+        ports.rcs.create(
+            agent=message.agent,
+            phone=message.phone,
+            message_id=message.message_id,
+            body=_rbm_body(message),
+            budget=RBM_BUDGET,
+        )
+    except Refused as no:
+        rejected = no.refusal is Refusal.REJECTED
+        return [
+            replace(
+                answer,
+                kind=Kind.RCS_REFUSED,
+                refusal=Rcs.REJECTED if rejected else Rcs.UNREACHABLE,
+                clean=not no.after_silence,
+            )
+        ]
+    except Throttled as later:
+        return [
+            replace(
+                answer,
+                kind=Kind.RCS_THROTTLED,
+                clean=not later.after_silence,
+                again_at=_later(ports, message, later.after),
+            )
+        ]
+    except Unanswered:
+        again_at = _later(ports, message)
+        return [replace(answer, kind=Kind.RCS_UNANSWERED, again_at=again_at)]
+    return [answer]
+
+
+def _revoke(ports: Ports, message: Message, action: Action) -> list[Signal]:
+    if ports.rcs is None:
+        return _hand_to_revoke(ports, message)
+    prompt = message.terms.policy is Policy.PROMPT
+    try:
+        ports.rcs.revoke(
+            agent=message.agent,
+            phone=message.phone,
+            message_id=message.message_id,
+            budget=PROMPT_BUDGET if prompt else RBM_BUDGET,
+        )
+    except Refused:
+        return [Signal(kind=Kind.RCS_REVOKE_FAILED, number=action.number)]
+    except (Throttled, Unanswered):
+        again_at = _later(ports, message)
+        return [
+            Signal(
+                kind=Kind.RCS_REVOKE_UNANSWERED,
+                number=action.number,
+                again_at=again_at,
+            )
+        ]
+    proof = message.terms.contract is Contract.CONFIRMING
+    kind = Kind.RCS_REVOKED if proof else Kind.RCS_REVOKE_FAILED
+    return [Signal(kind=kind, number=action.number)]
+
+
+def _hand_to_revoke(ports: Ports, message: Message) -> list[Signal]:
+    ports.timers.arm(message.id, at=ports.clock.now())
+    return []
+
+
+def _fall_back(ports: Ports, message: Message, action: Action) -> list[Signal]:
+    data = {"name": agent_message(message)["name"], "rule": message.rule}
+    ports.events.publish(
+        Event(
+            id=event_id(message.id, "due", str(action.number)),
+            type=SMS_DUE,
+            time=ports.clock.now(),
+            data=json.dumps(data).encode(),
+            agent=message.agent,
+            message_id=message.message_id,
+        )
+    )
+    return []
+
+
+def _send_sms(ports: Ports, message: Message, action: Action) -> list[Signal]:
+    """Send an attempt that this very call has claimed (rules 1 and 2)."""
+    attempt = action.attempt
+    if ports.sms is None or _is_late(ports, message, attempt):
+        return [Signal(kind=Kind.SMS_RELEASED, attempt=attempt)]
+    if _refuses(ports, message):
+        released = Signal(kind=Kind.SMS_RELEASED, attempt=attempt)
+        return [released, Signal(kind=Kind.OPT_OUT)]
+    now = ports.clock.now()
+    try:
+        queued = ports.sms.send(
+            sender=message.request.sender,
+            to=message.phone,
+            text=message.request.text,
+            media=message.request.media,
+            tag=f"{message.agent}/{message.message_id}/{attempt}",
+            expires_at=now + message.terms.sms_validity,
+            budget=SMS_BUDGET,
+        )
+    except Throttled as later:
+        again_at = _later(ports, message, later.after)
+        return [Signal(kind=Kind.SMS_THROTTLED, attempt=attempt, again_at=again_at)]
+    except Refused:
+        return [Signal(kind=Kind.SMS_REFUSED, attempt=attempt)]
+    except Unanswered:
+        return [Signal(kind=Kind.SMS_UNANSWERED, attempt=attempt)]
+    return [
+        Signal(
+            kind=Kind.SMS_QUEUED,
+            attempt=attempt,
+            provider_id=queued.provider_id,
+            segments=queued.segments,
+        )
+    ]
+
+
+def _publish(ports: Ports, message: Message, action: Action) -> list[Signal]:
+    if action.outcome is None:
+        return []
+    data: Json = {
+        **agent_message(message),
+        "agentId": message.agent,
+        "messageId": message.message_id,
+        "outcome": action.outcome.value,
+        "revision": action.attempt,
+    }
+    del data["contentMessage"]
+    ports.events.publish(
+        Event(
+            id=event_id(message.id, "outcome", str(action.attempt)),
+            type=OUTCOMES[action.outcome],
+            time=ports.clock.now(),
+            data=json.dumps(data).encode(),
+            agent=message.agent,
+            message_id=message.message_id,
+        )
+    )
+    return []
+
+
+def _arm(ports: Ports, message: Message, action: Action) -> list[Signal]:
+    if action.at:
+        ports.timers.arm(message.id, at=action.at)
+    return []
+
+
+def _disarm(ports: Ports, message: Message, action: Action) -> list[Signal]:
+    if action.at:
+        ports.timers.disarm(message.id, at=action.at)
+    return []
+
+
+PERFORM: Mapping[Do, Callable[[Ports, Message, Action], list[Signal]]] = {
+    Do.CREATE: _create,
+    Do.REVOKE: _revoke,
+    Do.FALL_BACK: _fall_back,
+    Do.SEND_SMS: _send_sms,
+    Do.ARM: _arm,
+    Do.DISARM: _disarm,
+    Do.PUBLISH: _publish,
+}
+
+
+def _is_late(ports: Ports, message: Message, attempt: int) -> bool:
+    """Whether news, or time itself, has overtaken the claim (rule 2)."""
+    stored = ports.messages.load(message.id)
+    if stored is None:
+        return True
+    newest = stored.value
+    claimed_at = newest.sms[attempt - 1].claimed_at
+    return (
+        newest.rcs_state in ARRIVED
+        or newest.closed is not None
+        or any(a.live and not a.lost for a in newest.sms if a.number != attempt)
+        or ports.clock.now() > claimed_at + CLAIM_LIFE
+    )
+
+
+def _refuses(ports: Ports, message: Message) -> bool:
+    """Whether the recipient has opted out of messages like this one."""
+    if not message.request.traffic.needs_consent:
+        return False
+    return ports.recipients.load(message.phone, message.agent).value.refuses
+
+
+def _rbm_body(message: Message) -> Json:
+    body: Json = {
+        "contentMessage": message.request.content,
+        "expireTime": timestamp(message.terms.deadline),
+    }
+    if message.request.traffic is not Traffic.UNSPECIFIED:
+        body["messageTrafficType"] = message.request.traffic.value
+    return body
+
+
+def _later(ports: Ports, message: Message, wish: timedelta | None = None) -> datetime:
+    """Return when to try again: a share of the time already lost, jittered.
+
+    That grows like an exponential backoff, without a count to keep.
+    """
+    now = ports.clock.now()
+    lost = now - (message.overdue_at or message.accepted_at)
+    wait = min(max(lost, SHORTEST_WAIT), LONGEST_WAIT) * (0.5 + ports.random.random())
+    return now + max(wait, wish or wait)

@@ -1,0 +1,69 @@
+"""A message as the app sees it: RBM's AgentMessage and our `delivery`."""
+
+from datetime import UTC, datetime
+
+from backstop.domain.lifecycle import next_up
+from backstop.domain.message import Json, Message, Traffic
+
+
+def timestamp(at: datetime) -> str:
+    """Return *at* in RFC 3339 with `Z`, as RBM writes it."""
+    return at.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
+
+
+def agent_message(message: Message) -> Json:
+    """Return the AgentMessage with `delivery`: the body of every answer."""
+    view: Json = {
+        "name": f"phones/{message.phone}/agentMessages/{message.message_id}",
+        "sendTime": timestamp(message.accepted_at),
+        "contentMessage": message.request.content,
+        "expireTime": timestamp(message.terms.deadline),
+    }
+    if message.request.traffic is not Traffic.UNSPECIFIED:
+        view["messageTrafficType"] = message.request.traffic.value
+    if message.request.metadata:
+        view["metadata"] = dict(message.request.metadata)
+    return view | {"delivery": delivery(message)}
+
+
+def delivery(message: Message) -> Json:
+    """Return what became of it, which rule decided, and what happens next."""
+    rcs = message.rcs_state
+    view: Json = {
+        "outcome": message.outcome.value,
+        "policy": message.terms.policy.value,
+        "deadline": timestamp(message.terms.deadline),
+        "rcs": {"state": rcs.value, "at": timestamp(message.rcs[rcs])},
+        "rule": message.rule,
+    }
+    sms = message.sms_state
+    if sms is not None:
+        shown = next(
+            (a for a in reversed(message.sms) if a.live and a.state is sms),
+            message.sms[-1],
+        )
+        leg: Json = {"state": sms.value, "at": timestamp(shown.at)}
+        if shown.segments is not None:
+            leg["segments"] = shown.segments
+        if shown.by:
+            leg["by"] = shown.by
+        if shown.code is not None:
+            leg["code"] = shown.code
+        view["sms"] = leg | {"attempts": len(message.sms)}
+    if message.closed:
+        view["closed"] = message.closed.value
+    if message.revision:
+        view["revision"] = message.revision
+    coming = next_up(message)
+    if coming:
+        view["next"] = {"what": coming[1], "at": timestamp(coming[0])}
+    view["events"] = [
+        {
+            "time": timestamp(entry.time),
+            "type": entry.type,
+            "leg": entry.leg,
+            "id": entry.id,
+        }
+        for entry in message.history
+    ]
+    return view

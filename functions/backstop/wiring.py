@@ -1,0 +1,177 @@
+"""Puts the parts together: the six functions over one platform.
+
+Nothing is built, and little imported, before a function is first called, so
+that an instance pays only for what it serves.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from backstop.edge.answers import Handler, Pool, answering
+from backstop.ports import (
+    Clock,
+    Events,
+    Log,
+    Messages,
+    Ports,
+    Random,
+    Rcs,
+    Recipients,
+    Sms,
+    Timers,
+)
+from backstop.settings import Incomplete, Settings
+
+POOL = 40
+"""Blocking calls at once in one function's instance."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Platform:
+    """What keeps the promises of the ports. `token` is what its calls bear."""
+
+    messages: Messages
+    recipients: Recipients
+    timers: Timers
+    events: Events
+    clock: Clock
+    random: Random
+    log: Log
+    token: str = ""
+
+
+class Backstop:
+    """The functions of one deployment, each built when it is first called."""
+
+    def __init__(self, settings: Settings, platform: Platform) -> None:
+        self._settings = settings
+        self._platform = platform
+
+    @cached_property
+    def send(self) -> Handler:
+        from backstop.edge.api import Api
+
+        return self._answering(
+            Api(self._ports(rcs=self._rbm), self._settings, Pool(POOL))
+        )
+
+    @cached_property
+    def webhook(self) -> Handler:
+        from backstop.edge.webhooks import Webhook
+
+        platform = self._platform
+        return self._answering(
+            Webhook(
+                platform.events,
+                platform.clock,
+                platform.log,
+                Pool(POOL),
+                tokens=self._settings.rbm_client_tokens,
+            )
+        )
+
+    @cached_property
+    def sms_webhook(self) -> Handler:
+        from backstop.edge.webhooks import SmsWebhook
+
+        platform = self._platform
+        return self._answering(
+            SmsWebhook(
+                platform.events,
+                platform.clock,
+                platform.log,
+                Pool(POOL),
+                credentials=self._settings.bandwidth_callbacks,
+            )
+        )
+
+    @cached_property
+    def revoke(self) -> Handler:
+        from backstop.edge.triggers import Trigger, revoke
+
+        return self._answering(
+            Trigger(
+                revoke(self._ports(rcs=self._rbm)),
+                Pool(POOL),
+                token=self._platform.token,
+            )
+        )
+
+    @cached_property
+    def fallback(self) -> Handler:
+        from backstop.edge.triggers import Trigger, fallback
+
+        return self._answering(
+            Trigger(
+                fallback(self._ports(sms=self._bandwidth)),
+                Pool(POOL),
+                token=self._platform.token,
+            )
+        )
+
+    @cached_property
+    def record(self) -> Handler:
+        from backstop.edge.triggers import Trigger, record
+
+        return self._answering(
+            Trigger(
+                record(self._ports(), self._settings),
+                Pool(POOL),
+                token=self._platform.token,
+            )
+        )
+
+    @cached_property
+    def _rbm(self) -> Rcs:
+        from backstop.providers.rbm.client import Rbm
+
+        return Rbm.from_key(
+            dict(self._settings.rbm_key), self._settings.rbm_url, pool=POOL
+        )
+
+    @cached_property
+    def _bandwidth(self) -> Sms:
+        from backstop.providers.bandwidth.client import Bandwidth
+
+        settings = self._settings
+        return Bandwidth(
+            base_url=settings.bandwidth_url,
+            token_url=settings.bandwidth_token_url,
+            account_id=settings.bandwidth_account,
+            application_id=settings.bandwidth_application,
+            client_id=settings.bandwidth_client,
+            client_secret=settings.bandwidth_secret,
+            pool=POOL,
+        )
+
+    def _ports(self, *, rcs: Rcs | None = None, sms: Sms | None = None) -> Ports:
+        platform = self._platform
+        return Ports(
+            messages=platform.messages,
+            recipients=platform.recipients,
+            timers=platform.timers,
+            events=platform.events,
+            clock=platform.clock,
+            random=platform.random,
+            log=platform.log,
+            rcs=rcs,
+            sms=sms,
+        )
+
+    def _answering(self, handler: Handler) -> Handler:
+        return answering(handler, self._platform.log)
+
+
+_in_use: list[Backstop] = []
+
+
+def use(backstop: Backstop) -> None:
+    """Let this process's entry points serve *backstop*."""
+    _in_use[:] = [backstop]
+
+
+def backstop() -> Backstop:
+    """Return what this instance serves. Raises Incomplete when nothing is set up."""
+    if not _in_use:
+        raise Incomplete("no platform is set up: start functions/local.py")
+    return _in_use[0]

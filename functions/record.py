@@ -1,0 +1,12 @@
+"""Receipts, replies and consent: fold them and publish outcomes."""
+
+import functions_framework.aio
+from starlette.requests import Request
+from starlette.responses import Response
+
+from backstop import wiring
+
+
+@functions_framework.aio.http
+async def record(request: Request) -> Response:
+    return await wiring.backstop().record(request)

@@ -1,0 +1,195 @@
+"""Control of phones and carriers over HTTP, for tests, scripts and the console."""
+
+import uuid
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+from typing import Any
+
+from starlette.responses import Response
+from starlette.routing import Route
+
+from .faults import Carrier
+from .faults import __doc__ as faults_doc
+from .google import google
+from .instants import rfc3339
+from .owner import Owner, parse_object
+from .phones import Phone, Phones, number_of
+from .rbm import Rbm
+from .rbm_events import Events, full
+from .reserved import RESERVED
+from .sms import QUEUE_SECONDS, Bandwidth
+from .state import Store
+from .web import Call, Handler, Refusal, Resource, json_response, wrong
+
+_ROOT = "/simulator"
+_PAGE, _LARGEST_PAGE = 1000, 10_000
+_LAUNCH_STATES = ("PENDING", "LAUNCHED", "REJECTED", "SUSPENDED", "UNLAUNCHED")
+
+
+class Control:
+    """Routes under `/simulator/phones`, `/simulator/carriers` and `…/reserved`."""
+
+    def __init__(
+        self, store: Store, now: Callable[[], int], *, phones: Phones, owner: Owner
+    ) -> None:
+        self._store = store
+        self._now = now
+        self._phones = phones
+        self._owner = owner
+
+    def attach(self, rbm: Rbm, events: Events, sms: Bandwidth) -> None:
+        """Name the carriers that are to be controlled."""
+        self._rbm, self._events, self._sms = rbm, events, sms
+        self._carriers = {"rbm": rbm.carrier, "bandwidth": sms.carrier}
+
+    def routes(self, workers: Executor, helpers: Executor) -> list[Route]:
+        def at(path: str, **handlers: Handler) -> Route:
+            kept = {name: self._committed(h) for name, h in handlers.items()}
+            return Resource(workers, google, kept).at(f"{_ROOT}{path}")
+
+        def unknown(_call: Call) -> Response:
+            raise Refusal(404, "There is nothing at this path.")
+
+        methods = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+        nothing = dict.fromkeys(methods, unknown)
+        carrier = "/carriers/{carrier}"
+        # The receiver's answer is waited for, so not on the workers that serve it.
+        handshake = Resource(helpers, google, {"POST": self._handshake})
+        return [
+            at("/reserved", GET=self._reserved),
+            at("/phones", GET=self._list),
+            at("/phones/{number}", GET=self._get, PUT=self._put),
+            at("/phones/{number}/messages", POST=self._say),
+            handshake.at(f"{_ROOT}/carriers/rbm:handshake"),
+            at("/carriers/rbm:launch", POST=self._launch),
+            at(carrier, GET=self._show, PUT=self._fault, DELETE=self._clear),
+            at("/phones/{rest:path}", **nothing),
+            at("/carriers/{rest:path}", **nothing),
+        ]
+
+    def _committed(self, handler: Handler) -> Handler:
+        def committed(call: Call) -> Response:
+            with self._store.transaction():
+                return handler(call)
+
+        return committed
+
+    def _reserved(self, _call: Call) -> Response:
+        rows = [
+            {"number": row.number, "name": row.name, "description": row.description}
+            for row in RESERVED.values()
+        ]
+        return json_response({"reserved": rows})
+
+    def _list(self, call: Call) -> Response:
+        raw = call.query.get("pageSize", str(_PAGE))
+        if not raw.isascii() or not raw.isdigit() or not int(raw[:6]) > 0:
+            raise wrong("pageSize", f"must be a number from 1 to {_LARGEST_PAGE}")
+        size = min(int(raw[:6]), _LARGEST_PAGE)
+        page = self._phones.page(call.query.get("pageToken", ""), size + 1)
+        answer: dict[str, Any] = {
+            "phones": [
+                self._phones.describe(phone)
+                | {"messages": self._phones.count(phone.number)}
+                for phone in page[:size]
+            ]
+        }
+        if len(page) > size:
+            answer["nextPageToken"] = page[size - 1].number
+        return json_response(answer)
+
+    def _get(self, call: Call) -> Response:
+        phone = self._phones.load(number_of(call.path["number"]))
+        return self._shown(phone)
+
+    def _put(self, call: Call) -> Response:
+        number = number_of(call.path["number"])
+        phone = self._phones.update(number, parse_object(call.body))
+        now = self._now()
+        self._rbm.catch_up(phone, now)
+        self._sms.catch_up(phone, now)
+        return self._shown(phone)
+
+    def _shown(self, phone: Phone) -> Response:
+        return json_response(
+            self._phones.describe(phone)
+            | {
+                "inbox": self._phones.inbox(phone.number),
+                "outbox": self._phones.outbox(phone.number),
+            }
+        )
+
+    def _say(self, call: Call) -> Response:
+        number = number_of(call.path["number"])
+        body = parse_object(call.body)
+        return json_response({"ids": self._owner.say(number, body, self._now())})
+
+    def _handshake(self, _call: Call) -> Response:
+        ok, status = self._events.handshake()
+        return json_response({"ok": ok, "status": status})
+
+    def _launch(self, call: Call) -> Response:
+        body = parse_object(call.body)
+        agent = self._owner.agent(body.get("agentId"))
+        state = body.get("newLaunchState", "LAUNCHED")
+        if state not in _LAUNCH_STATES:
+            raise wrong("newLaunchState", f"must be one of {', '.join(_LAUNCH_STATES)}")
+        now = self._now()
+        event = f"{agent}/{uuid.uuid4()}"
+        payload = {
+            "eventId": event,
+            "agentId": full(agent),
+            "botDisplayName": agent,
+            "brandId": "demo_brand",
+            "brandDisplayName": "demo_brand",
+            "regionId": "/v1/regions/demo-carrier",
+            "oldLaunchState": "PENDING",
+            "newLaunchState": state,
+            "actingParty": "demo-carrier",
+            "comment": "",
+            "sendTime": rfc3339(now),
+        }
+        attributes = {"type": "agent_launch_event", "event_type": state}
+        self._events.publish(payload, now, attributes=attributes)
+        return json_response({"ids": [event]})
+
+    def _carrier(self, call: Call) -> Carrier:
+        carrier = self._carriers.get(call.path["carrier"])
+        if carrier is None:
+            raise Refusal(404, "The carriers are rbm and bandwidth.")
+        return carrier
+
+    def _show(self, call: Call) -> Response:
+        return self._described(self._carrier(call))
+
+    def _fault(self, call: Call) -> Response:
+        carrier = self._carrier(call)
+        carrier.update(parse_object(call.body))
+        return self._described(carrier)
+
+    def _clear(self, call: Call) -> Response:
+        carrier = self._carrier(call)
+        carrier.clear()
+        return self._described(carrier)
+
+    def _described(self, carrier: Carrier) -> Response:
+        own: Mapping[str, Any] = (
+            {
+                "deleteContract": self._rbm.delete_contract,
+                "webhookUrl": self._events.url,
+                "clientToken": "(hidden)",
+            }
+            if carrier.name == "rbm"
+            else {
+                "callbackUrl": self._sms.url,
+                "callbackUser": self._sms.callback_user,
+                "callbackPassword": "(hidden)",
+                "segmentsPerSecond": self._sms.rate,
+                "queueSeconds": carrier.setting("queueSeconds", QUEUE_SECONDS),
+                "messageSent": carrier.setting("messageSent", default=False),
+                "basicAuth": carrier.setting("basicAuth", default=False),
+            }
+        )
+        return json_response(
+            {**carrier.describe(), **own, "help": (faults_doc or "").strip()}
+        )

@@ -1,0 +1,12 @@
+"""Bandwidth's callbacks: verify, publish, answer 2xx."""
+
+import functions_framework.aio
+from starlette.requests import Request
+from starlette.responses import Response
+
+from backstop import wiring
+
+
+@functions_framework.aio.http
+async def sms_webhook(request: Request) -> Response:
+    return await wiring.backstop().sms_webhook(request)

@@ -1,0 +1,435 @@
+import io
+import logging
+import traceback
+from datetime import timedelta
+
+import pytest
+from canned import RESET, SILENCE, Answer
+
+from backstop.errors import Refusal, Refused, Throttled, Unanswered
+from backstop.providers.rbm.client import Rbm, regional_url
+
+PHONE = "+15550100002"
+BODY = {"contentMessage": {"text": "Code 481 516"}}
+LOOKUP = {
+    "error": {
+        "code": 403,
+        "message": "There was an error looking up the RBM agent (ID: null) that"
+        " corresponds to the Google Cloud Platform (GCP) project.",
+        "status": "PERMISSION_DENIED",
+    }
+}
+GRANTED = Answer(
+    200, {"access_token": "ya29.first", "expires_in": 3599, "token_type": "Bearer"}
+)
+RENEWED = Answer(200, {"access_token": "ya29.second", "expires_in": 3599})
+
+
+def error(status, **headers):
+    body = {"error": {"code": status, "message": f"about {PHONE}", "status": "X"}}
+    return Answer(status, body, headers)
+
+
+class Clock:
+    """A clock that only sleeping moves."""
+
+    def __init__(self):
+        self.now = 100.0
+        self.naps = []
+
+    def monotonic(self):
+        return self.now
+
+    def sleep(self, seconds):
+        self.naps.append(seconds)
+        self.now += seconds
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def rbm(carrier, service_account, clock):
+    carrier.script("/token", GRANTED)
+    client = Rbm.from_key(
+        service_account,
+        carrier.url,
+        sleep=clock.sleep,
+        jitter=lambda: 1.0,
+        monotonic=clock.monotonic,
+    )
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def create(rbm):
+    def create(seconds=10.0, message_id="m-1"):
+        rbm.create(
+            agent="demo_agent",
+            phone=PHONE,
+            message_id=message_id,
+            body=BODY,
+            budget=timedelta(seconds=seconds),
+        )
+
+    return create
+
+
+@pytest.fixture
+def revoke(rbm):
+    def revoke(seconds=10.0, message_id="m-1"):
+        rbm.revoke(
+            agent="demo_agent",
+            phone=PHONE,
+            message_id=message_id,
+            budget=timedelta(seconds=seconds),
+        )
+
+    return revoke
+
+
+def test_create_asks_as_rbm_documents(carrier, create):
+    carrier.script("/v1", Answer(200, {"name": "x"}))
+
+    create(message_id="a+b/ü&c")
+
+    [request] = carrier.seen("/v1")
+    assert request.method == "POST"
+    assert request.path == (
+        "/v1/phones/+15550100002/agentMessages"
+        "?messageId=a%2Bb%2F%C3%BC%26c&agentId=demo_agent"
+    )
+    assert request.json == BODY
+    assert request.headers["content-type"] == "application/json"
+    assert request.headers["authorization"] == "Bearer ya29.first"
+
+
+def test_revoke_asks_as_rbm_documents(carrier, revoke):
+    carrier.script("/v1", Answer(200, {}))
+
+    revoke(message_id="a+b/ü c")
+
+    [request] = carrier.seen("/v1")
+    assert request.method == "DELETE"
+    assert request.path == (
+        "/v1/phones/+15550100002/agentMessages/a%2Bb%2F%C3%BC%20c?agentId=demo_agent"
+    )
+    assert request.body == b""
+
+
+def test_one_token_serves_many_calls_over_one_connection(carrier, create):
+    carrier.script("/v1", Answer(200))
+
+    for _ in range(3):
+        create()
+
+    assert len(carrier.seen("/token")) == 1
+
+
+ENDS = {
+    "not reachable": (error(404), Refused, Refusal.UNREACHABLE),
+    "not launched there": (error(403), Refused, Refusal.UNREACHABLE),
+    "invalid": (error(400), Refused, Refusal.REJECTED),
+    "another refusal": (error(405), Refused, Refusal.REJECTED),
+    "agent lookup failed": (Answer(403, LOOKUP), Throttled, None),
+    "quota": (error(429), Throttled, None),
+    "server error": (error(500), Unanswered, None),
+    "unavailable": (error(503), Unanswered, None),
+    "gateway gave up": (error(408), Unanswered, None),
+    "redirected": (Answer(302, {}, {"Location": "/v1/other"}), Unanswered, None),
+    "a page instead of JSON": (Answer(200, b"<html>"), Unanswered, None),
+    "reset": (RESET, Unanswered, None),
+}
+
+
+@pytest.mark.parametrize(("answer", "raised", "refusal"), ENDS.values(), ids=ENDS)
+def test_create_ends(carrier, create, answer, raised, refusal):
+    carrier.script("/v1", answer)
+
+    with pytest.raises(raised) as caught:
+        create()
+
+    assert getattr(caught.value, "refusal", None) is refusal
+
+
+REVOKE_ENDS = {
+    "too late": (error(404), Refused, Refusal.WITHDRAWAL_FAILED),
+    "invalid": (error(400), Refused, Refusal.WITHDRAWAL_FAILED),
+    "agent lookup failed": (Answer(403, LOOKUP), Throttled, None),
+    "quota": (error(429), Throttled, None),
+    "server error": (error(500), Unanswered, None),
+    "a page instead of JSON": (Answer(200, b"<html>"), Unanswered, None),
+    "reset": (RESET, Unanswered, None),
+}
+
+
+@pytest.mark.parametrize(
+    ("answer", "raised", "refusal"), REVOKE_ENDS.values(), ids=REVOKE_ENDS
+)
+def test_revoke_ends(carrier, revoke, answer, raised, refusal):
+    carrier.script("/v1", answer)
+
+    with pytest.raises(raised) as caught:
+        revoke()
+
+    assert getattr(caught.value, "refusal", None) is refusal
+
+
+def test_a_known_id_counts_as_accepted(carrier, create):
+    carrier.script("/v1", RESET, error(409))
+
+    create()
+
+    assert len(carrier.seen("/v1")) == 2
+
+
+@pytest.mark.parametrize("first", [error(429), error(503), RESET], ids=str)
+def test_the_same_id_is_tried_again(carrier, create, first):
+    carrier.script("/v1", first, Answer(200))
+
+    create()
+
+    once, again = carrier.seen("/v1")
+    assert once.path == again.path
+    assert once.body == again.body
+
+
+@pytest.mark.parametrize("answer", [error(404), error(400), Answer(403, LOOKUP)])
+def test_a_refusal_is_not_asked_again(carrier, create, answer):
+    carrier.script("/v1", answer)
+
+    with pytest.raises((Refused, Throttled)):
+        create()
+
+    assert len(carrier.seen("/v1")) == 1
+
+
+def test_pauses_double_until_the_budget_is_spent(carrier, create, clock):
+    carrier.script("/v1", error(503))
+
+    with pytest.raises(Unanswered):
+        create(seconds=20)
+
+    assert clock.naps == [0.25, 0.5, 1.0, 2.0, 4.0, 8.0]
+
+
+def test_jitter_spreads_the_whole_pause(carrier, service_account, clock):
+    carrier.script("/token", GRANTED)
+    carrier.script("/v1", error(503), Answer(200))
+    rbm = Rbm.from_key(
+        service_account,
+        carrier.url,
+        sleep=clock.sleep,
+        jitter=lambda: 0.1,
+        monotonic=clock.monotonic,
+    )
+
+    rbm.create(
+        agent="a", phone=PHONE, message_id="m", body=BODY, budget=timedelta(seconds=9)
+    )
+    rbm.close()
+
+    assert clock.naps == [pytest.approx(0.025)]
+
+
+def test_retry_after_is_waited_for(carrier, create, clock):
+    carrier.script("/v1", error(429, **{"Retry-After": "3"}), Answer(200))
+
+    create()
+
+    assert clock.naps == [3.25]
+
+
+def test_retry_after_beyond_the_budget_is_handed_on(carrier, create, clock):
+    carrier.script("/v1", error(429, **{"Retry-After": "30"}))
+
+    with pytest.raises(Throttled) as caught:
+        create()
+
+    assert caught.value.after == timedelta(seconds=30)
+    assert clock.naps == []
+
+
+SILENT = {
+    "refused at once": ([error(404)], False),
+    "refused after a quota": ([error(429), error(404)], False),
+    "refused after a reset": ([RESET, error(404)], True),
+    "refused after a 5xx": ([error(500), error(404)], True),
+    "throttled after a reset": (
+        [RESET, error(429, **{"Retry-After": "60"})],
+        True,
+    ),
+    "misconfigured after a reset": ([RESET, Answer(403, LOOKUP)], True),
+}
+
+
+@pytest.mark.parametrize(("answers", "silent"), SILENT.values(), ids=SILENT)
+def test_an_error_tells_of_earlier_silence(carrier, create, answers, silent):
+    carrier.script("/v1", *answers)
+
+    with pytest.raises((Refused, Throttled)) as caught:
+        create()
+
+    assert caught.value.after_silence is silent
+
+
+def test_a_short_budget_buys_one_revocation(carrier, revoke):
+    carrier.script("/v1", error(503))
+
+    with pytest.raises(Unanswered):
+        revoke(seconds=2)
+
+    assert len(carrier.seen("/v1")) == 1
+
+
+def test_a_longer_budget_buys_more_revocations(carrier, revoke):
+    carrier.script("/v1", error(503), Answer(200))
+
+    revoke(seconds=10)
+
+    assert len(carrier.seen("/v1")) == 2
+
+
+def test_no_answer_in_time_is_silence(carrier, rbm, create, revoke):
+    carrier.script("/v1", Answer(200), SILENCE)
+    create()
+
+    with pytest.raises(Unanswered):
+        revoke(seconds=0.05)
+
+
+def test_nobody_listening_is_known_not_sent(service_account, carrier, clock):
+    carrier.script("/token", GRANTED)
+    rbm = Rbm.from_key(
+        service_account,
+        "http://127.0.0.1:1",
+        sleep=clock.sleep,
+        monotonic=clock.monotonic,
+    )
+
+    with pytest.raises(Throttled) as caught:
+        rbm.create(
+            agent="a",
+            phone=PHONE,
+            message_id="m",
+            body=BODY,
+            budget=timedelta(seconds=1),
+        )
+    rbm.close()
+
+    assert not caught.value.after_silence
+
+
+def test_a_spent_budget_asks_nothing(carrier, create):
+    carrier.script("/v1", Answer(200))
+
+    with pytest.raises(Throttled):
+        create(seconds=0)
+
+    assert carrier.requests == []
+
+
+def test_an_expired_token_is_renewed_and_the_request_repeated(carrier, create):
+    carrier.script("/token", GRANTED, RENEWED)
+    carrier.script("/v1", error(401), Answer(200))
+
+    create()
+
+    tokens = [r.headers["authorization"] for r in carrier.seen("/v1")]
+    assert tokens == ["Bearer ya29.first", "Bearer ya29.second"]
+
+
+def test_a_token_that_stays_refused_is_shouted_about(carrier, create, caplog):
+    carrier.script("/v1", error(401))
+
+    with pytest.raises(Throttled):
+        create()
+
+    assert len(carrier.seen("/v1")) == 3
+    assert [r.message for r in caplog.records] == ["rbm_credentials_refused"]
+
+
+TOKEN_TROUBLE = {
+    "key revoked": Answer(400, {"error": "invalid_grant"}),
+    "down": Answer(503, {}),
+    "busy": Answer(429, {}),
+    "reset": RESET,
+    "a page": Answer(200, b"<html>"),
+    "a list": Answer(200, []),
+    "no token": Answer(200, {"expires_in": 1}),
+    "a token that fits no header": Answer(200, {"access_token": "a\nb"}),
+    "an odd life": Answer(200, {"access_token": "a", "expires_in": {}}),
+}
+
+
+@pytest.mark.parametrize("answer", TOKEN_TROUBLE.values(), ids=TOKEN_TROUBLE)
+def test_without_a_token_nothing_was_sent(carrier, create, caplog, answer):
+    carrier.script("/token", answer)
+
+    with pytest.raises(Throttled) as caught:
+        create(seconds=0.2)
+
+    assert not caught.value.after_silence
+    assert carrier.seen("/v1") == []
+    assert {r.message for r in caplog.records} == {"rbm_credentials_refused"}
+
+
+def test_a_passing_token_trouble_is_tried_again(carrier, create):
+    carrier.script("/token", Answer(503), GRANTED)
+    carrier.script("/v1", Answer(200))
+
+    create()
+
+    assert len(carrier.seen("/token")) == 2
+
+
+def test_a_failed_agent_lookup_is_counted_and_shouted_about(carrier, create, caplog):
+    carrier.script("/v1", Answer(403, LOOKUP))
+
+    for _ in range(2):
+        with pytest.raises(Throttled):
+            create()
+
+    logged = [(r.levelno, r.message, r.agent, r.count) for r in caplog.records]
+    assert logged == [
+        (logging.ERROR, "rbm_agent_lookup_failed", "demo_agent", 1),
+        (logging.ERROR, "rbm_agent_lookup_failed", "demo_agent", 2),
+    ]
+
+
+@pytest.mark.parametrize("answer", [error(404), RESET, error(500), Answer(403, LOOKUP)])
+def test_errors_and_logs_name_nobody(carrier, create, answer):
+    written = io.StringIO()
+    handler = logging.StreamHandler(written)
+    logger = logging.getLogger("backstop")
+    logger.addHandler(handler)
+    carrier.script("/v1", answer)
+
+    try:
+        create()
+    except (Refused, Throttled, Unanswered) as caught:
+        written.write("".join(traceback.format_exception(caught)))
+        assert caught.__context__ is None
+    logger.removeHandler(handler)
+
+    for secret in (PHONE, "481", "ya29", "about", "looking up"):
+        assert secret not in written.getvalue()
+
+
+def test_the_token_is_asked_of_its_endpoint_only(carrier, create):
+    carrier.script("/v1", Answer(200))
+
+    create()
+
+    [token] = carrier.seen("/token")
+    assert b"grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt" in token.body
+
+
+def test_regions():
+    assert regional_url("") == "https://rcsbusinessmessaging.googleapis.com"
+    assert regional_url("europe") == (
+        "https://europe-rcsbusinessmessaging.googleapis.com"
+    )
