@@ -79,6 +79,7 @@ class Canned:
     def _handler(canned):  # noqa: N805 - the handler's own self is below
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
 
             def log_message(self, *args):
                 pass

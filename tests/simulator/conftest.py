@@ -1,5 +1,6 @@
 """A simulator under a real server on loopback, its clock paused, and a receiver."""
 
+import asyncio
 import base64
 import json
 import socket
@@ -39,17 +40,21 @@ class Receiver:
         self.callback_answers = []
         self.handshake = "{secret}"
         self.challenge = {"www-authenticate": 'Basic realm=""'}
-        self.hold = None
+        self.together = 0
 
     async def webhook(self, request):
         body = await request.body()
         self.requests.append((request.headers, body))
+        while len(self.requests) < self.together:
+            await asyncio.sleep(0.001)
         envelope = json.loads(body)
         if "message" not in envelope:
             return Response(self.handshake.format(secret=envelope["secret"]))
         status = self.webhook_answers.pop(0) if self.webhook_answers else 200
         if status == 200:
-            self.events.append(json.loads(base64.b64decode(envelope["message"]["data"])))
+            self.events.append(
+                json.loads(base64.b64decode(envelope["message"]["data"]))
+            )
         return Response(status_code=status)
 
     async def callback(self, request):
@@ -80,7 +85,11 @@ class Server:
         self.base = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self.app = None
         config = uvicorn.Config(
-            self._serve, log_level="warning", ws="none", lifespan="off"
+            self._serve,
+            interface="asgi3",
+            log_level="warning",
+            ws="none",
+            lifespan="off",
         )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(
