@@ -41,10 +41,10 @@ from backstop.adapters.embedded.stores import (
 from backstop.adapters.system import JsonLog, SystemRandom
 from backstop.domain.event import Kind
 from backstop.domain.invalid import Invalid
+from backstop.domain.times import format_time, parse_duration
 from backstop.edge.answers import Handler, Problem, answer, answering, parse_json
-from backstop.providers.times import parse_duration
 from backstop.settings import Incomplete, Settings
-from backstop.usecases.view import agent_message, timestamp
+from backstop.usecases.view import agent_message
 from simulator import Carriers, Clock, Simulator
 
 ENTRY_POINTS = ("send", "webhook", "sms_webhook", "revoke", "fallback", "record")
@@ -89,7 +89,8 @@ class Local:
     ) -> None:
         """Bind the port and open the state. Raises InUse, Incomplete, OSError."""
         state.mkdir(parents=True, exist_ok=True)
-        self._socket = socket.socket()
+        # Named, so that asyncio turns Nagle's delays off.
+        self._socket = socket.socket(proto=socket.IPPROTO_TCP)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._socket.bind(("127.0.0.1", port))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
@@ -352,7 +353,7 @@ class Control:
         for message, at in pending:
             stored = await asyncio.to_thread(self._local.messages.load, message)
             name = agent_message(stored.value)["name"] if stored else None
-            timers.append({"message": name, "at": timestamp(at)})
+            timers.append({"message": name, "at": format_time(at)})
         return answer({"timers": timers})
 
     async def dead_letters(self, _request: Request) -> Response:
@@ -383,7 +384,7 @@ class Control:
 
     def _clock(self) -> dict[str, Any]:
         clock = self._local.clock
-        return {"now": timestamp(clock.now()), "rate": clock.rate}
+        return {"now": format_time(clock.now()), "rate": clock.rate}
 
 
 def _duration(field: str, given: Any) -> timedelta:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from backstop.domain.message import Contract, Policy, Terms, Traffic
-from backstop.providers.times import parse_duration
+from backstop.domain.times import parse_duration
 
 DEADLINES = {
     Traffic.AUTHENTICATION: timedelta(seconds=60),

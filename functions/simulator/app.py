@@ -19,6 +19,7 @@ from .rbm import Rbm
 from .rbm_api import RbmApi
 from .rbm_events import Events
 from .sms import Bandwidth
+from .sms_events import SmsEvents
 from .state import Store
 
 _RBM_SETTINGS = {"webhookUrl": address, "clientToken": words}
@@ -59,15 +60,15 @@ class Simulator:
         texts = Carrier("bandwidth", store, now, _SMS_SETTINGS)
         events = Events(store, self._http, google, config)
         rbm = Rbm(store, phones, events, google, config)
-        sms = Bandwidth(store, phones, self._http, texts, config)
-        owner = Owner(phones, rbm, events, sms, config)
-        control = Control(store, now, phones=phones, owner=owner)
-        control.attach(rbm, events, sms)
+        callbacks = SmsEvents(store, self._http, texts, config)
+        sms = Bandwidth(store, phones, callbacks, texts, config)
+        owner = Owner(phones, rbm, sms, config)
+        control = Control(store, now, phones, owner, rbm=rbm, sms=sms)
         self._scheduler = Scheduler(
             store,
             clock,
             {**rbm.steps, **sms.steps},
-            {"webhook": events.courier, "callback": sms.courier},
+            {"webhook": events.courier, "callback": callbacks.courier},
         )
         self.routes: list[Route] = [
             *RbmApi(store, rbm, now, google.admit).routes(self._workers),

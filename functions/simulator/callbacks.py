@@ -46,7 +46,9 @@ class Http:
     def post(
         self, url: str, body: bytes, headers: Mapping[str, str]
     ) -> urllib3.BaseHTTPResponse | None:
-        """Return the answer; None if there was none within 10 seconds."""
+        """Return the answer; None if there was none within 10 seconds, or no URL."""
+        if not url:
+            return None
         try:
             return self._pool.request(
                 "POST",
@@ -119,19 +121,21 @@ class Scheduler:
 
     def _pass(self) -> float | None:
         """Do the next thing due: 0, or else the seconds until there is one."""
-        with self._store.transaction():
-            kinds = list(self._running.values())
-            full = {kind for kind in self._couriers if kinds.count(kind) >= PARALLEL}
-            job = self._store.next_job(skip=set(self._running), full=full)
-            if job is None:
-                return None
-            if job.due > micros(self._clock.now()):
-                wait = self._clock.seconds_until(moment(job.due))
-                return None if wait is None else min(max(wait, 0.001), _LONGEST_SLEEP)
-            if job.kind in self._couriers:
-                self._running[job.id] = job.kind
-                self._pools[job.kind].submit(self._bring, job)
-                return 0
+        # A call's thread leaves this dictionary only after its commit, so a copy that
+        # is stale errs on the safe side, and the thread wakes us again.
+        running = dict(self._running)
+        kinds = list(running.values())
+        full = {kind for kind in self._couriers if kinds.count(kind) >= PARALLEL}
+        job = self._store.next_job(skip=set(running), full=full)
+        if job is None:
+            return None
+        if job.due > micros(self._clock.now()):
+            wait = self._clock.seconds_until(moment(job.due))
+            return None if wait is None else min(max(wait, 0.001), _LONGEST_SLEEP)
+        if job.kind in self._couriers:
+            self._running[job.id] = job.kind
+            self._pools[job.kind].submit(self._bring, job)
+            return 0
         self._do(job)
         return 0
 
@@ -161,7 +165,7 @@ class Scheduler:
             else:
                 tries = job.payload["tries"] + 1
                 self._store.postpone(job.id, again, {**job.payload, "tries": tries})
-            del self._running[job.id]
+        del self._running[job.id]
         self._wake.set()
 
     def _again(self, courier: Courier, job: Job) -> int | None:

@@ -11,11 +11,11 @@ from starlette.routing import Route
 from .faults import Carrier
 from .faults import __doc__ as faults_doc
 from .google import google
-from .instants import rfc3339
+from .instants import proto_time
 from .owner import Owner, parse_object
 from .phones import Phone, Phones, number_of
 from .rbm import Rbm
-from .rbm_events import Events, full
+from .rbm_events import full
 from .reserved import RESERVED
 from .sms import QUEUE_SECONDS, Bandwidth
 from .state import Store
@@ -30,16 +30,21 @@ class Control:
     """Routes under `/simulator/phones`, `/simulator/carriers` and `…/reserved`."""
 
     def __init__(
-        self, store: Store, now: Callable[[], int], *, phones: Phones, owner: Owner
+        self,
+        store: Store,
+        now: Callable[[], int],
+        phones: Phones,
+        owner: Owner,
+        *,
+        rbm: Rbm,
+        sms: Bandwidth,
     ) -> None:
         self._store = store
         self._now = now
         self._phones = phones
         self._owner = owner
-
-    def attach(self, rbm: Rbm, events: Events, sms: Bandwidth) -> None:
-        """Name the carriers that are to be controlled."""
-        self._rbm, self._events, self._sms = rbm, events, sms
+        self._rbm = rbm
+        self._sms = sms
         self._carriers = {"rbm": rbm.carrier, "bandwidth": sms.carrier}
 
     def routes(self, workers: Executor, helpers: Executor) -> list[Route]:
@@ -125,7 +130,7 @@ class Control:
         return json_response({"ids": self._owner.say(number, body, self._now())})
 
     def _handshake(self, _call: Call) -> Response:
-        ok, status = self._events.handshake()
+        ok, status = self._rbm.events.handshake()
         return json_response({"ok": ok, "status": status})
 
     def _launch(self, call: Call) -> Response:
@@ -147,10 +152,10 @@ class Control:
             "newLaunchState": state,
             "actingParty": "demo-carrier",
             "comment": "",
-            "sendTime": rfc3339(now),
+            "sendTime": proto_time(now),
         }
         attributes = {"type": "agent_launch_event", "event_type": state}
-        self._events.publish(payload, now, attributes=attributes)
+        self._rbm.events.publish(payload, now, attributes=attributes)
         return json_response({"ids": [event]})
 
     def _carrier(self, call: Call) -> Carrier:
@@ -176,13 +181,13 @@ class Control:
         own: Mapping[str, Any] = (
             {
                 "deleteContract": self._rbm.delete_contract,
-                "webhookUrl": self._events.url,
+                "webhookUrl": self._rbm.events.url,
                 "clientToken": "(hidden)",
             }
             if carrier.name == "rbm"
             else {
-                "callbackUrl": self._sms.url,
-                "callbackUser": self._sms.callback_user,
+                "callbackUrl": self._sms.events.url,
+                "callbackUser": self._sms.events.user,
                 "callbackPassword": "(hidden)",
                 "segmentsPerSecond": self._sms.rate,
                 "queueSeconds": carrier.setting("queueSeconds", QUEUE_SECONDS),

@@ -9,7 +9,8 @@
               `requests`: closed without effect; `events` or true: no event is sent
 `deleteContract`  `confirming` or `legacy` (RBM only)
 `for`         a duration (`60s`, messages' clock) or a number of API requests, after
-              which all of these clear themselves
+              which all of these clear themselves; what events suffer, those of the
+              last such request suffer too
 """
 
 import re

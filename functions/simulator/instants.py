@@ -31,6 +31,13 @@ def rfc3339(at: int, *, digits: int = 6) -> str:
     return moment(at).replace(tzinfo=None).isoformat(timespec=step) + "Z"
 
 
+def proto_time(at: int) -> str:
+    """*at* as protobuf's JSON writes it: no fraction, or 3 digits, or 6 as needed."""
+    if at % SECOND == 0:
+        return rfc3339(at, digits=3).replace(".000", "")
+    return rfc3339(at, digits=6 if at % 1000 else 3)
+
+
 def parse_rfc3339(text: str) -> int:
     """The instant *text* names; ValueError if it names none."""
     match = _TIMESTAMP.fullmatch(text)
@@ -40,6 +47,7 @@ def parse_rfc3339(text: str) -> int:
     zone = "+00:00" if offset in "Zz" else offset
     try:
         whole = micros(datetime.fromisoformat(f"{date}T{clock}{zone}"))
+        moment(whole)  # in UTC it may lie outside the years that can be written
     except OverflowError as error:
         raise ValueError("not an RFC 3339 timestamp") from error
     return whole + int((fraction or ".0")[1:7].ljust(6, "0"))

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from .config import Carriers
-from .instants import rfc3339
+from .instants import proto_time
 from .phones import Phone, Phones, valid
 from .rbm import Rbm
 from .rbm_content import all_suggestions
-from .rbm_events import Events, full
+from .rbm_events import full
 from .sms import Bandwidth
 from .web import Refusal, wrong
 
@@ -34,13 +34,11 @@ class Owner:
         self,
         phones: Phones,
         rbm: Rbm,
-        events: Events,
         sms: Bandwidth,
         config: Callable[[], Carriers],
     ) -> None:
         self._phones = phones
         self._rbm = rbm
-        self._events = events
         self._sms = sms
         self._config = config
 
@@ -105,11 +103,11 @@ class Owner:
         payload = {
             "senderPhoneNumber": phone.number,
             "messageId": message,
-            "sendTime": rfc3339(now),
+            "sendTime": proto_time(now),
             **content,
             "agentId": full(agent),
         }
-        self._events.publish(payload, now)
+        self._rbm.events.publish(payload, now)
         entry = {"channel": "RCS", "messageId": message, "content": content}
         self._phones.send(phone.number, now, entry)
         return message
@@ -124,8 +122,8 @@ class Owner:
             message, _ = self._message(phone, agent, body.get("messageId"))
             self._rbm.read(agent, phone.number, message, now)
             return [message]
-        payload = self._events.user_event(agent, phone.number, event, now)
-        self._events.publish(payload, now)
+        payload = self._rbm.events.user_event(agent, phone.number, event, now)
+        self._rbm.events.publish(payload, now)
         if event == "IS_TYPING":
             return [payload["eventId"]]
         # Google Messages writes the country's keyword besides, and either may be first.

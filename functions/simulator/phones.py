@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .faults import flag, length
@@ -208,8 +208,7 @@ class Phones:
         ]
 
     def _save(self, phone: Phone, conflict: str) -> None:
-        profile = asdict(phone)
-        del profile["number"]
+        profile = {k: v for k, v in vars(phone).items() if k != "number"}
         sql = (
             "INSERT OR IGNORE INTO phones VALUES (?, ?)"
             if conflict == "IGNORE"

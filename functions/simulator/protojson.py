@@ -6,9 +6,10 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, NoReturn
 
-from .instants import duration, parse_duration, parse_rfc3339, rfc3339
+from .instants import duration, parse_duration, parse_rfc3339, proto_time
 from .web import Refusal
 
 STRING, BOOL, DOUBLE, INT, TIMESTAMP, DURATION = (
@@ -116,7 +117,7 @@ def _message(value: Any, kind: Message, path: str) -> dict[str, Any]:
     result: dict[str, Any] = {}
     inner: Any
     for raw, inner in value.items():
-        name: str = names.get(str(raw), str(raw))
+        name = names.get(str(raw), str(raw))
         if name not in kind.fields:
             refuse(
                 path,
@@ -187,7 +188,7 @@ def _time(value: Any, kind: str, path: str) -> str:
         _mistyped(path, kind, value)
     try:
         if kind == TIMESTAMP:
-            return rfc3339(parse_rfc3339(value))
+            return proto_time(parse_rfc3339(value))
         parsed = parse_duration(value)
     except ValueError:
         _mistyped(path, kind, value)
@@ -216,5 +217,6 @@ def _shown(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)[:80]
 
 
+@cache
 def _snake(name: str) -> str:
     return re.sub(r"[A-Z]", lambda match: "_" + match[0].lower(), name)

@@ -7,7 +7,7 @@ from typing import Any
 
 from .config import Carriers
 from .faults import Carrier
-from .instants import DAY, SECOND, rfc3339
+from .instants import DAY, SECOND, proto_time
 from .phones import Phone, Phones
 from .rbm_content import check, expiry, features_needed, summary
 from .rbm_events import Events
@@ -43,7 +43,7 @@ class Rbm:
     ) -> None:
         self._store = store
         self._phones = phones
-        self._events = events
+        self.events = events
         self.carrier = carrier
         self._config = config
         self.steps: dict[str, Callable[[Job], None]] = {
@@ -101,13 +101,13 @@ class Rbm:
         self._phones.meet(number)
         answer = {
             "name": f"phones/{number}/agentMessages/{message}",
-            "sendTime": rfc3339(now),
+            "sendTime": proto_time(now),
             "contentMessage": content,
         }
         if "messageTrafficType" in sent:
             answer["messageTrafficType"] = sent["messageTrafficType"]
         if expires_at is not None:
-            answer["expireTime"] = rfc3339(expires_at)
+            answer["expireTime"] = proto_time(expires_at)
         self._insert(agent, number, message, answer, expires_at=expires_at)
         subject = _subject(agent, message)
         job = {"agent": agent, "id": message}
@@ -132,7 +132,7 @@ class Rbm:
             raise Refusal(404, _NOT_FOUND)
         answer = {
             "name": f"phones/{number}/agentEvents/{event}",
-            "sendTime": rfc3339(now),
+            "sendTime": proto_time(now),
             **sent,
         }
         self._insert(agent, number, event, answer, state="EVENT")
@@ -258,10 +258,10 @@ class Rbm:
         if event == DELIVERED and (special.read_first or self.carrier.faults.reorder):
             phone = self._phones.load(number)
             lag = SECOND + (phone.read_delay if phone.reads else 0)
-        payload = self._events.message_event(
+        payload = self.events.message_event(
             agent, number, event, message=message, at=at
         )
-        self._events.publish(payload, at, twice=special.twice, lag=lag)
+        self.events.publish(payload, at, twice=special.twice, lag=lag)
 
     def _insert(
         self,

@@ -14,7 +14,7 @@ from .google import google
 from .phones import number_of
 from .protojson import Message, read
 from .rbm import Rbm
-from .rbm_content import (
+from .rbm_schema import (
     AGENT_EVENT,
     AGENT_MESSAGE,
     BATCH,

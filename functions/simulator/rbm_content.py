@@ -1,129 +1,14 @@
-"""The shape and the published limits of what an agent may send."""
+"""The published limits of what an agent may send, and what a phone makes of it."""
 
 from collections.abc import Iterator
 from typing import Any
 
 from .instants import DAY, parse_duration, parse_rfc3339
-from .protojson import (
-    BOOL,
-    DOUBLE,
-    DURATION,
-    INT,
-    STRING,
-    TIMESTAMP,
-    Enum,
-    Many,
-    message,
-)
+from .rbm_schema import ACTIONS, CONTENTS
 from .web import wrong
 
 _LONGEST_TTL = 15 * DAY
 _PAYLOAD = 250 * 1024
-
-_LAT_LONG = message(latitude=DOUBLE, longitude=DOUBLE)
-_ACTIONS = {
-    "dialAction": message(phoneNumber=STRING),
-    "openUrlAction": message(
-        url=STRING,
-        application=Enum(("OPEN_URL_APPLICATION_UNSPECIFIED", "BROWSER", "WEBVIEW")),
-        webviewViewMode=Enum(("WEBVIEW_VIEW_MODE_UNSPECIFIED", "FULL", "HALF", "TALL")),
-        description=STRING,
-    ),
-    "viewLocationAction": message(latLong=_LAT_LONG, label=STRING, query=STRING),
-    "createCalendarEventAction": message(
-        startTime=TIMESTAMP, endTime=TIMESTAMP, title=STRING, description=STRING
-    ),
-    "shareLocationAction": message(),
-    "composeAction": message(
-        composeTextMessage=message(phoneNumber=STRING, text=STRING),
-        composeRecordingMessage=message(
-            phoneNumber=STRING, type=Enum(("TYPE_UNSPECIFIED", "AUDIO", "VIDEO"))
-        ),
-    ),
-}
-_SUGGESTION = message(
-    {"option": ("reply", "action")},
-    reply=message(text=STRING, postbackData=STRING),
-    action=message(
-        {"action": tuple(_ACTIONS)},
-        text=STRING,
-        postbackData=STRING,
-        fallbackUrl=STRING,
-        **_ACTIONS,
-    ),
-)
-_CONTENT_INFO = message(fileUrl=STRING, thumbnailUrl=STRING, forceRefresh=BOOL)
-_UPLOADED = message(fileName=STRING, thumbnailName=STRING)
-_MEDIA = message(
-    {"content": ("fileName", "uploadedRbmFile", "contentInfo")},
-    height=Enum(("HEIGHT_UNSPECIFIED", "SHORT", "MEDIUM", "TALL")),
-    fileName=STRING,
-    uploadedRbmFile=_UPLOADED,
-    contentInfo=_CONTENT_INFO,
-)
-_CARD = message(
-    title=STRING, description=STRING, media=_MEDIA, suggestions=Many(_SUGGESTION)
-)
-_CONTENTS = ("text", "fileName", "uploadedRbmFile", "richCard", "contentInfo")
-TRAFFIC_TYPES = (
-    "MESSAGE_TRAFFIC_TYPE_UNSPECIFIED",
-    "AUTHENTICATION",
-    "TRANSACTION",
-    "PROMOTION",
-    "SERVICEREQUEST",
-    "ACKNOWLEDGEMENT",
-)
-
-AGENT_MESSAGE = message(
-    {"expiration": ("expireTime", "ttl")},
-    name=STRING,
-    sendTime=TIMESTAMP,
-    messageTrafficType=Enum(TRAFFIC_TYPES),
-    expireTime=TIMESTAMP,
-    ttl=DURATION,
-    carrier=STRING,
-    totalPayloadSizeBytes=INT,
-    contentMessage=message(
-        {"content": _CONTENTS},
-        text=STRING,
-        fileName=STRING,
-        uploadedRbmFile=_UPLOADED,
-        contentInfo=_CONTENT_INFO,
-        richCard=message(
-            {"card": ("carouselCard", "standaloneCard")},
-            standaloneCard=message(
-                cardOrientation=Enum(
-                    ("CARD_ORIENTATION_UNSPECIFIED", "HORIZONTAL", "VERTICAL")
-                ),
-                thumbnailImageAlignment=Enum(
-                    ("THUMBNAIL_IMAGE_ALIGNMENT_UNSPECIFIED", "LEFT", "RIGHT")
-                ),
-                cardContent=_CARD,
-            ),
-            carouselCard=message(
-                cardWidth=Enum(("CARD_WIDTH_UNSPECIFIED", "SMALL", "MEDIUM")),
-                cardContents=Many(_CARD),
-            ),
-        ),
-        suggestions=Many(_SUGGESTION),
-    ),
-)
-AGENT_EVENT = message(
-    name=STRING,
-    eventType=Enum(("TYPE_UNSPECIFIED", "IS_TYPING", "READ")),
-    messageId=STRING,
-    sendTime=TIMESTAMP,
-)
-BATCH = message(users=Many(STRING), agentId=STRING)
-FILE = message(
-    fileUrl=STRING, thumbnailUrl=STRING, agentId=STRING, contentDescription=STRING
-)
-TESTER = message(
-    name=STRING,
-    inviteStatus=Enum(("INVITE_STATUS_UNSPECIFIED", "PENDING", "ACCEPTED", "DECLINED")),
-)
-DIALOGFLOW = message(name=STRING, eventName=STRING, languageCode=STRING)
-CAPABILITY = message(requestId=STRING)
 
 
 def expiry(sent: dict[str, Any], now: int) -> int | None:
@@ -146,8 +31,8 @@ def check(sent: dict[str, Any], size: int) -> None:
     if size > _PAYLOAD:
         raise wrong("contentMessage", "the whole message is longer than 250 KB")
     content = sent.get("contentMessage")
-    if not content or not any(name in content for name in _CONTENTS):
-        raise wrong("contentMessage", f"needs one of {', '.join(_CONTENTS)}")
+    if not content or not any(name in content for name in CONTENTS):
+        raise wrong("contentMessage", f"needs one of {', '.join(CONTENTS)}")
     at = "contentMessage"
     _most(content, "text", 3072, at)
     _suggestions(content, at, 11)
@@ -288,9 +173,9 @@ def _label(suggestion: dict[str, Any], at: str) -> None:
 def _action(action: dict[str, Any], at: str) -> None:
     _label(action, at)
     _most(action, "fallbackUrl", 2048, at)
-    kind = next((name for name in _ACTIONS if name in action), None)
+    kind = next((name for name in ACTIONS if name in action), None)
     if kind is None:
-        raise wrong(at, f"needs one of {', '.join(_ACTIONS)}")
+        raise wrong(at, f"needs one of {', '.join(ACTIONS)}")
     inner, here = action[kind], f"{at}.{kind}"
     if kind == "dialAction":
         number = _need(inner, "phoneNumber", here)

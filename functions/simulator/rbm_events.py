@@ -12,7 +12,7 @@ from typing import Any
 from .callbacks import Courier, Http
 from .config import Carriers
 from .faults import Carrier
-from .instants import DAY, SECOND, rfc3339
+from .instants import DAY, SECOND, proto_time, rfc3339
 from .state import Store
 
 _FIRST_PUBSUB_ID = 6_267_770_000_000_000
@@ -60,7 +60,7 @@ class Events:
             "senderPhoneNumber": phone,
             "eventType": event,
             "eventId": str(uuid.uuid4()),
-            "sendTime": rfc3339(at),
+            "sendTime": proto_time(at),
             "agentId": full(agent),
         }
 

@@ -1,6 +1,5 @@
 """The simulated Bandwidth: a queue counted in segments, carriers, and callbacks."""
 
-import base64
 import json
 import secrets
 import string
@@ -8,13 +7,13 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .callbacks import Courier, Http
 from .config import Carriers
 from .faults import Carrier
-from .instants import DAY, HOUR, SECOND, parse_rfc3339, rfc3339
+from .instants import SECOND, parse_rfc3339, rfc3339
 from .phones import Phone, Phones
 from .reserved import Sms, behaviour
 from .segments import segment_count
+from .sms_events import SmsEvents, status_event
 from .state import Job, Store
 from .web import Refusal
 
@@ -44,32 +43,21 @@ class Bandwidth:
         self,
         store: Store,
         phones: Phones,
-        http: Http,
+        events: SmsEvents,
         carrier: Carrier,
         config: Callable[[], Carriers],
     ) -> None:
         self._store = store
         self._phones = phones
-        self._http = http
+        self.events = events
         self.carrier = carrier
         self._config = config
-        self.courier = Courier(self._bring, 10 * SECOND, HOUR, DAY)
         self.steps: dict[str, Callable[[Job], None]] = {
             "sms-drain": self._drain_due,
             "sms-expire": self._expire_due,
             "sms-land": self._land_due,
             "sms-receipt": self._receipt_due,
         }
-
-    @property
-    def url(self) -> str:
-        default = self._config().sms_callback_url
-        return str(self.carrier.setting("callbackUrl", default))
-
-    @property
-    def callback_user(self) -> str:
-        default = self._config().sms_callback_user
-        return str(self.carrier.setting("callbackUser", default))
 
     @property
     def rate(self) -> float:
@@ -168,7 +156,7 @@ class Bandwidth:
             "to": to,
             "message": message,
         }
-        self._publish(event, now)
+        self.events.publish(event, now)
         return str(message["id"])
 
     def catch_up(self, phone: Phone, now: int) -> None:
@@ -240,8 +228,8 @@ class Bandwidth:
             notices.append(("message-sending", "Message is sending to carrier"))
         for number in message["to"]:
             for kind, description in notices:
-                event = _event(kind, description, number, message, at)
-                self._publish(event, at, early=True)
+                event = status_event(kind, description, number, message, at)
+                self.events.publish(event, at, early=True)
             self._store.schedule("sms-land", at + _TRANSIT, [message["id"], number])
 
     def _expire_due(self, job: Job) -> None:
@@ -294,10 +282,10 @@ class Bandwidth:
             number,
         )
         kind = "message-failed" if code else "message-delivered"
-        event = _event(kind, _DESCRIPTIONS[code], number, message, at)
+        event = status_event(kind, _DESCRIPTIONS[code], number, message, at)
         if code:
             event["errorCode"] = code
-        self._publish(event, at)
+        self.events.publish(event, at)
 
     def _hand_over(self, number: str, message: dict[str, Any], at: int) -> None:
         entry = {
@@ -308,67 +296,6 @@ class Bandwidth:
             "content": {"media": message["media"]} if message.get("media") else {},
         }
         self._phones.receive(number, at, entry)
-
-    def _publish(self, event: dict[str, Any], at: int, *, early: bool = False) -> None:
-        faults = self.carrier.faults
-        if faults.drop == "events":
-            return
-        due = at + faults.delay + (2 * SECOND if early and faults.reorder else 0)
-        job = {"body": json.dumps([event]), "since": due, "tries": 0}
-        for _ in range(1 + faults.duplicate):
-            self._store.schedule("callback", due, job)
-
-    def _bring(self, job: Mapping[str, Any]) -> bool:
-        headers = {
-            "Content-Type": "application/json; charset=utf-8",
-            "User-Agent": "BandwidthAPI/v2",
-        }
-        body = job["body"].encode()
-        answer = self._http.post(self.url, body, headers)
-        if answer is not None and answer.status == 401:  # noqa: PLR2004
-            if "www-authenticate" not in answer.headers:
-                # Without a challenge there is no second request: the event is lost.
-                return True
-            headers["Authorization"] = self._credentials()
-            answer = self._http.post(self.url, body, headers)
-        return answer is not None and 200 <= answer.status <= 299  # noqa: PLR2004
-
-    def _credentials(self) -> str:
-        default = self._config().sms_callback_password
-        password = self.carrier.setting("callbackPassword", default)
-        pair = f"{self.callback_user}:{password}".encode()
-        return f"Basic {base64.b64encode(pair).decode()}"
-
-
-def _event(
-    kind: str, description: str, number: str, message: dict[str, Any], at: int
-) -> dict[str, Any]:
-    told: dict[str, Any] = {
-        name: message[name]
-        for name in (
-            "id",
-            "time",
-            "owner",
-            "applicationId",
-            "direction",
-            "to",
-            "from",
-            "segmentCount",
-            "tag",
-            "priority",
-            "media",
-        )
-        if name in message
-    }
-    # What was said is never told again after the request.
-    told["text"] = ""
-    return {
-        "type": kind,
-        "time": rfc3339(at),
-        "description": description,
-        "to": number,
-        "message": told,
-    }
 
 
 def _new_id(now: int) -> str:

@@ -11,17 +11,19 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @dataclass(frozen=True)
 class Answer:
-    """What to say to one request. `after` runs first."""
+    """What to say to one request; bytes as they are, anything else as JSON."""
 
     status: int = 200
     body: object = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
 
-    def bytes(self):
-        return self.body if isinstance(self.body, bytes) else self.json()
-
-    def json(self):
-        return json.dumps(self.body).encode()
+    @property
+    def content(self):
+        return (
+            self.body
+            if isinstance(self.body, bytes)
+            else json.dumps(self.body).encode()
+        )
 
 
 RESET = Answer(-1)
@@ -104,9 +106,9 @@ class Canned:
                 self.send_response(answer.status)
                 for name, value in answer.headers.items():
                     self.send_header(name, value)
-                self.send_header("Content-Length", str(len(answer.bytes())))
+                self.send_header("Content-Length", str(len(answer.content)))
                 self.end_headers()
-                self.wfile.write(answer.bytes())
+                self.wfile.write(answer.content)
 
             def _reset(self):
                 linger = struct.pack("ii", 1, 0)

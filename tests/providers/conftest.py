@@ -1,4 +1,3 @@
-import json
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -46,11 +45,10 @@ def private_key():
 @pytest.fixture
 def service_account(private_key, carrier):
     """A service account's key, whose tokens come from the canned carrier."""
-    key = {
+    return {
         "type": "service_account",
         "client_email": "rbm@backstop.example",
         "private_key_id": "key-1",
         "private_key": private_key,
         "token_uri": f"{carrier.url}/token",
     }
-    return json.loads(json.dumps(key))

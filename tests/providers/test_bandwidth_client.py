@@ -121,7 +121,7 @@ ENDS = {
     "server error": (error(500), Unanswered),
     "unavailable": (error(503), Unanswered),
     "gateway gave up": (error(408), Unanswered),
-    "redirected": (Answer(307, {"id": "x"}, {"Location": MESSAGES}), Unanswered),
+    "redirected": (Answer(307, {}, {"Location": "/elsewhere"}), Unanswered),
     "taken without an id": (Answer(202, {}), Unanswered),
     "taken with an odd id": (Answer(202, {"id": 7}), Unanswered),
     "a page instead of JSON": (Answer(202, b"<html>"), Unanswered),
@@ -132,6 +132,7 @@ ENDS = {
 @pytest.mark.parametrize(("answer", "raised"), ENDS.values(), ids=ENDS)
 def test_send_ends(carrier, send, answer, raised):
     carrier.script(MESSAGES, answer)
+    carrier.script("/elsewhere", TAKEN)
 
     with pytest.raises(raised) as caught:
         send()

@@ -3,19 +3,18 @@ from base64 import b64encode
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backstop.domain import event as events
 from backstop.domain.consent import Choice
 from backstop.domain.signal import Kind, Signal
+from backstop.domain.tag import make_tag, read_tag
 from backstop.providers.bandwidth.codes import CODES, Disposition, disposition
 from backstop.providers.bandwidth.wire import (
     announce,
     authorised,
     choice,
-    make_tag,
-    read_tag,
     signal,
 )
 
@@ -57,6 +56,24 @@ def event(entry):
     return event
 
 
+REFUSED = {
+    "none": None,
+    "empty": b"",
+    "scheme only": b"Basic",
+    "no value": b"Basic ",
+    "another scheme": b"Bearer " + b64encode(b"backstop:new:secret"),
+    "wrong password": basic("backstop:wrong"),
+    "wrong user": basic("someone:new:secret"),
+    "no colon": basic("backstopnew:secret"),
+    "in clear": b"Basic backstop:new:secret",
+    "not base64": b"Basic ****",
+    "unpadded": basic("backstop:new:secret").rstrip(b"="),
+    "bytes that are no text": b"Basic \xff\xfe",
+    "text that is not ASCII": "Basic ÿÿÿÿ",
+    "half a surrogate pair": "Basic \ud800",
+}
+
+
 class TestAuthorised:
     @pytest.mark.parametrize("text", ["backstop:old-pässword", "backstop:new:secret"])
     @pytest.mark.parametrize("form", [bytes, bytes.decode], ids=["bytes", "text"])
@@ -65,23 +82,6 @@ class TestAuthorised:
 
     def test_the_scheme_has_no_case(self):
         assert authorised(basic("backstop:new:secret").replace(b"B", b"b", 1), LIVE)
-
-    REFUSED = {
-        "none": None,
-        "empty": b"",
-        "scheme only": b"Basic",
-        "no value": b"Basic ",
-        "another scheme": b"Bearer " + b64encode(b"backstop:new:secret"),
-        "wrong password": basic("backstop:wrong"),
-        "wrong user": basic("someone:new:secret"),
-        "no colon": basic("backstopnew:secret"),
-        "in clear": b"Basic backstop:new:secret",
-        "not base64": b"Basic ****",
-        "unpadded": basic("backstop:new:secret").rstrip(b"="),
-        "bytes that are no text": b"Basic \xff\xfe",
-        "text that is not ASCII": "Basic ÿÿÿÿ",
-        "half a surrogate pair": "Basic \ud800",
-    }
 
     @pytest.mark.parametrize("header", REFUSED.values(), ids=REFUSED)
     def test_anything_else_is_refused(self, header):
@@ -94,6 +94,35 @@ class TestAuthorised:
     )
     def test_without_a_credential_nobody_passes(self, text, credentials):
         assert not authorised(basic(text), credentials)
+
+
+UNREADABLE = {
+    "nothing": b"",
+    "not JSON": b"hello",
+    "a number": b"7",
+    "cut short": b'[{"type":"message-delivered"',
+    "bottomless": b"[" * 100_000,
+    "not UTF-8": b'{"type":"\xff"}',
+    "half a surrogate pair": b'{"type":"\\ud800"}',
+}
+
+
+OTHERS = {
+    "another recipient": {"to": "+15550100003"},
+    "another code": {"errorCode": 9902},
+    "another message": {"message": {"id": "x"}},
+    "another type": {"type": "message-delivered"},
+    "no id": {"message": {"id": None}},
+}
+
+
+ODD = {
+    "no type": {"type": None},
+    "an object for a type": {"type": {}},
+    "a new type": {"type": "message-pondered"},
+    "no message": {"message": None},
+    "text for a message": {"message": "x"},
+}
 
 
 class TestAnnounce:
@@ -167,16 +196,6 @@ class TestAnnounce:
             events.SMS_UNKNOWN,
         }
 
-    UNREADABLE = {
-        "nothing": b"",
-        "not JSON": b"hello",
-        "a number": b"7",
-        "cut short": b'[{"type":"message-delivered"',
-        "bottomless": b"[" * 100_000,
-        "not UTF-8": b'{"type":"\xff"}',
-        "half a surrogate pair": b'{"type":"\\ud800"}',
-    }
-
     @pytest.mark.parametrize("raw", UNREADABLE.values(), ids=UNREADABLE)
     def test_an_unreadable_body_is_one_unknown_event(self, raw):
         [event] = announce(raw, received_at=NOW)
@@ -193,25 +212,9 @@ class TestAnnounce:
 
         assert [first.id] == [e.id for e in announce(again, received_at=NOW)]
 
-    OTHERS = {
-        "another recipient": {"to": "+15550100003"},
-        "another code": {"errorCode": 9902},
-        "another message": {"message": {"id": "x"}},
-        "another type": {"type": "message-delivered"},
-        "no id": {"message": {"id": None}},
-    }
-
     @pytest.mark.parametrize("change", OTHERS.values(), ids=OTHERS)
     def test_another_event_has_another_id(self, event, change):
         assert event("failed").id != event("failed", **change).id
-
-    ODD = {
-        "no type": {"type": None},
-        "an object for a type": {"type": {}},
-        "a new type": {"type": "message-pondered"},
-        "no message": {"message": None},
-        "text for a message": {"message": "x"},
-    }
 
     @pytest.mark.parametrize("change", ODD.values(), ids=ODD)
     def test_the_unknown_is_passed_on_as_unknown(self, entry, change):
@@ -226,10 +229,12 @@ class TestAnnounce:
     def test_an_odd_time_is_the_time_of_receipt(self, event, time):
         assert event("delivered", time=time).time == NOW
 
+    @settings(deadline=None, database=None)
     @given(st.binary(max_size=60))
     def test_no_bytes_are_an_error(self, raw):
         announce(raw, received_at=NOW)
 
+    @settings(deadline=None, database=None)
     @given(
         st.lists(
             st.dictionaries(
@@ -257,6 +262,41 @@ class TestAnnounce:
             choice(event)
 
 
+KINDS = {
+    "sending": Kind.SMS_SENT,
+    "sent": Kind.SMS_SENT,
+    "delivered": Kind.SMS_DELIVERED,
+    "failed": Kind.SMS_FAILED,
+    "received": None,
+    "read": None,
+}
+
+
+FAILURES = {
+    "deactivated": (4721, Kind.SMS_FAILED, 4721),
+    "opted out": (4475, Kind.SMS_FAILED, 4475),
+    "expired": (4360, Kind.SMS_FAILED, 4360),
+    "carrier's fault": (5620, Kind.SMS_FAILED, 5620),
+    "code as text": ("4721", Kind.SMS_FAILED, 4721),
+    "new refusal": (4799, Kind.SMS_FAILED, 4799),
+    "new carrier's fault": (5699, Kind.SMS_FAILED, 5699),
+    "Bandwidth's fault": (5106, Kind.SMS_UNSENT, 5106),
+    "new fault of Bandwidth's": (5299, Kind.SMS_UNSENT, 5299),
+    "unknown error of Bandwidth's": (5999, Kind.SMS_UNSENT, 5999),
+    "receipt timed out": (9902, Kind.SMS_DOUBTED, 9902),
+    "unknown error": (9999, Kind.SMS_DOUBTED, 9999),
+    "new ambiguity": (9000, Kind.SMS_DOUBTED, 9000),
+    "old three digits": (795, Kind.SMS_DOUBTED, 795),
+    "nonsense": (-4721, Kind.SMS_DOUBTED, -4721),
+    "no code": (None, Kind.SMS_DOUBTED, None),
+    "words": ("many", Kind.SMS_DOUBTED, None),
+    "endless digits": ("4" * 5000, Kind.SMS_DOUBTED, None),
+    "foreign digits": ("٤٧٢١", Kind.SMS_DOUBTED, None),
+    "a truth": (True, Kind.SMS_DOUBTED, None),
+    "an object": ({}, Kind.SMS_DOUBTED, None),
+}
+
+
 class TestSignal:
     def test_a_receipt_tells_all_it_knows(self, event):
         announced = event("delivered", message={"segmentCount": 3})
@@ -270,44 +310,11 @@ class TestSignal:
             segments=3,
         )
 
-    KINDS = {
-        "sending": Kind.SMS_SENT,
-        "sent": Kind.SMS_SENT,
-        "delivered": Kind.SMS_DELIVERED,
-        "failed": Kind.SMS_FAILED,
-        "received": None,
-        "read": None,
-    }
-
     @pytest.mark.parametrize(("name", "kind"), KINDS.items(), ids=KINDS)
     def test_receipts_are_signals(self, event, name, kind):
         told = signal(event(name))
 
         assert (told and told.kind) == kind
-
-    FAILURES = {
-        "deactivated": (4721, Kind.SMS_FAILED, 4721),
-        "opted out": (4475, Kind.SMS_FAILED, 4475),
-        "expired": (4360, Kind.SMS_FAILED, 4360),
-        "carrier's fault": (5620, Kind.SMS_FAILED, 5620),
-        "code as text": ("4721", Kind.SMS_FAILED, 4721),
-        "new refusal": (4799, Kind.SMS_FAILED, 4799),
-        "new carrier's fault": (5699, Kind.SMS_FAILED, 5699),
-        "Bandwidth's fault": (5106, Kind.SMS_UNSENT, 5106),
-        "new fault of Bandwidth's": (5299, Kind.SMS_UNSENT, 5299),
-        "unknown error of Bandwidth's": (5999, Kind.SMS_UNSENT, 5999),
-        "receipt timed out": (9902, Kind.SMS_DOUBTED, 9902),
-        "unknown error": (9999, Kind.SMS_DOUBTED, 9999),
-        "new ambiguity": (9000, Kind.SMS_DOUBTED, 9000),
-        "old three digits": (795, Kind.SMS_DOUBTED, 795),
-        "nonsense": (-4721, Kind.SMS_DOUBTED, -4721),
-        "no code": (None, Kind.SMS_DOUBTED, None),
-        "words": ("many", Kind.SMS_DOUBTED, None),
-        "endless digits": ("4" * 5000, Kind.SMS_DOUBTED, None),
-        "foreign digits": ("٤٧٢١", Kind.SMS_DOUBTED, None),
-        "a truth": (True, Kind.SMS_DOUBTED, None),
-        "an object": ({}, Kind.SMS_DOUBTED, None),
-    }
 
     @pytest.mark.parametrize(
         ("given_code", "kind", "code"), FAILURES.values(), ids=FAILURES

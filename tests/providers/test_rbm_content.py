@@ -3,12 +3,12 @@ from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backstop.domain.invalid import Invalid
+from backstop.domain.times import format_time, parse_duration, parse_time
 from backstop.providers.rbm.content import canonical, sms_text
-from backstop.providers.times import format_time, parse_duration, parse_time
 
 NOW = datetime(2026, 4, 5, 12, 0, tzinfo=UTC)
 REPLY = {"reply": {"text": "Yes", "postbackData": "y"}}
@@ -424,6 +424,7 @@ JSON = st.recursive(
 )
 
 
+@settings(deadline=None, database=None)
 @given(JSON)
 def test_no_json_is_an_error_of_ours(message):
     try:
@@ -487,7 +488,7 @@ class TestTimes:
         ],
     )
     def test_anything_else_is_not(self, text):
-        with pytest.raises(ValueError, match="."):
+        with pytest.raises(ValueError, match="time"):
             parse_time(text)
 
     @pytest.mark.parametrize(
@@ -501,6 +502,7 @@ class TestTimes:
     def test_a_time_is_written_as_rbm_does(self, micros, text):
         assert format_time(NOW.replace(microsecond=micros)) == text
 
+    @settings(deadline=None, database=None)
     @given(st.datetimes(timezones=st.just(UTC)))
     def test_what_is_written_is_read(self, time):
         assert parse_time(format_time(time)) == time
@@ -516,5 +518,5 @@ class TestTimes:
         "text", ["", "s", "600", "1m", "1 s", "1,5s", ".5s", "1.s", "1e3s", "9" * 13]
     )
     def test_any_other_duration_is_not(self, text):
-        with pytest.raises(ValueError, match="."):
+        with pytest.raises(ValueError, match="not a duration"):
             parse_duration(text)

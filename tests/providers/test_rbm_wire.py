@@ -5,7 +5,7 @@ from base64 import b64encode
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backstop.domain import event as events
@@ -49,6 +49,47 @@ def sign(data, token):
     return b64encode(hmac.new(token, data, hashlib.sha512).digest())
 
 
+FORGERIES = {
+    "unsigned": (None, (TOKEN,)),
+    "empty": (b"", (TOKEN,)),
+    "not base64": (b"!!!", (TOKEN,)),
+    "not text": (b"\xff\xfe\x00", (TOKEN,)),
+    "one bit off": (b"t" + SIGNATURE[1:], (TOKEN,)),
+    "cut short": (SIGNATURE[:-2], (TOKEN,)),
+    "in hex": (
+        hmac.new(TOKEN, PAYLOAD, hashlib.sha512).hexdigest().encode(),
+        (TOKEN,),
+    ),
+    "by SHA-256": (
+        b64encode(hmac.new(TOKEN, PAYLOAD, hashlib.sha256).digest()),
+        (TOKEN,),
+    ),
+    "of another payload": (sign(b"{}", TOKEN), (TOKEN,)),
+    "of the base64 text": (sign(b64encode(PAYLOAD), TOKEN), (TOKEN,)),
+    "of the envelope": (sign(json.dumps(envelope()).encode(), TOKEN), (TOKEN,)),
+    "by a foreign token": (sign(PAYLOAD, b"theirs"), (TOKEN, b"other")),
+    "no token configured": (SIGNATURE, ()),
+    "an empty token": (sign(PAYLOAD, b""), (b"",)),
+}
+
+
+PAYLOADLESS = {
+    "no message": {},
+    "message is a list": {"message": []},
+    "message is text": {"message": "data"},
+    "no data": {"message": {}},
+    "data is null": {"message": {"data": None}},
+    "data is a number": {"message": {"data": 7}},
+    "data is an object": {"message": {"data": {"a": 1}}},
+    "data is not base64": {"message": {"data": "*"}},
+    "data is unpadded": {"message": {"data": "YQ"}},
+    "data has a newline": {"message": {"data": "YWJj\nYWJj"}},
+    "data is not ASCII": {"message": {"data": "ÿÿÿÿ"}},
+    "data is half a surrogate pair": {"message": {"data": "\ud800"}},
+    "data goes on behind its padding": {"message": {"data": "YQ==YQ=="}},
+}
+
+
 class TestVerify:
     def test_the_documented_vector_holds(self):
         assert verify(envelope(), SIGNATURE, (TOKEN,)) == PAYLOAD
@@ -57,70 +98,32 @@ class TestVerify:
     def test_every_live_token_verifies(self, tokens):
         assert verify(envelope(), SIGNATURE, tokens) == PAYLOAD
 
-    FORGERIES = {
-        "unsigned": (None, (TOKEN,)),
-        "empty": (b"", (TOKEN,)),
-        "not base64": (b"!!!", (TOKEN,)),
-        "not text": (b"\xff\xfe\x00", (TOKEN,)),
-        "one bit off": (b"t" + SIGNATURE[1:], (TOKEN,)),
-        "cut short": (SIGNATURE[:-2], (TOKEN,)),
-        "in hex": (
-            hmac.new(TOKEN, PAYLOAD, hashlib.sha512).hexdigest().encode(),
-            (TOKEN,),
-        ),
-        "by SHA-256": (
-            b64encode(hmac.new(TOKEN, PAYLOAD, hashlib.sha256).digest()),
-            (TOKEN,),
-        ),
-        "of another payload": (sign(b"{}", TOKEN), (TOKEN,)),
-        "of the base64 text": (sign(b64encode(PAYLOAD), TOKEN), (TOKEN,)),
-        "of the envelope": (sign(json.dumps(envelope()).encode(), TOKEN), (TOKEN,)),
-        "by a foreign token": (sign(PAYLOAD, b"theirs"), (TOKEN, b"other")),
-        "no token configured": (SIGNATURE, ()),
-        "an empty token": (sign(PAYLOAD, b""), (b"",)),
-    }
-
     @pytest.mark.parametrize(("signature", "tokens"), FORGERIES.values(), ids=FORGERIES)
     def test_a_forgery_is_refused(self, signature, tokens):
         with pytest.raises(Forged):
             verify(envelope(), signature, tokens)
 
-    BODIES = {
-        "no message": {},
-        "message is a list": {"message": []},
-        "message is text": {"message": "data"},
-        "no data": {"message": {}},
-        "data is null": {"message": {"data": None}},
-        "data is a number": {"message": {"data": 7}},
-        "data is an object": {"message": {"data": {"a": 1}}},
-        "data is not base64": {"message": {"data": "*"}},
-        "data is unpadded": {"message": {"data": "YQ"}},
-        "data has a newline": {"message": {"data": "YWJj\nYWJj"}},
-        "data is not ASCII": {"message": {"data": "ÿÿÿÿ"}},
-        "data is half a surrogate pair": {"message": {"data": "\ud800"}},
-        "data goes on behind its padding": {"message": {"data": "YQ==YQ=="}},
-    }
-
-    @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
+    @pytest.mark.parametrize("body", PAYLOADLESS.values(), ids=PAYLOADLESS)
     def test_a_body_without_payload_is_malformed(self, body):
         with pytest.raises(Malformed):
             verify(body, SIGNATURE, (TOKEN,))
 
 
-class TestParse:
-    BODIES = {
-        "nothing": b"",
-        "not JSON": b"hello",
-        "not UTF-8": b'{"a":"\xff"}',
-        "a list": b"[]",
-        "a string": b'"message"',
-        "NaN": b'{"a":NaN}',
-        "half a surrogate pair": b'{"a":"\\ud800"}',
-        "a number beyond reason": b'{"a":1' + b"0" * 5000 + b"}",
-        "a bottomless list": b'{"a":' + b"[" * 200_000,
-        "a bottomless object": b'{"a":' * 100_000,
-    }
+BODIES = {
+    "nothing": b"",
+    "not JSON": b"hello",
+    "not UTF-8": b'{"a":"\xff"}',
+    "a list": b"[]",
+    "a string": b'"message"',
+    "NaN": b'{"a":NaN}',
+    "half a surrogate pair": b'{"a":"\\ud800"}',
+    "a number beyond reason": b'{"a":1' + b"0" * 5000 + b"}",
+    "a bottomless list": b'{"a":' + b"[" * 200_000,
+    "a bottomless object": b'{"a":' * 100_000,
+}
 
+
+class TestParse:
     @pytest.mark.parametrize("raw", BODIES.values(), ids=BODIES)
     def test_anything_but_an_object_is_malformed(self, raw):
         with pytest.raises(Malformed):
@@ -181,6 +184,48 @@ ANNOUNCED = {
 }
 
 
+TIMES = {
+    "whole seconds": ("2026-04-05T12:00:00Z", datetime(2026, 4, 5, 12, tzinfo=UTC)),
+    "nanoseconds": (
+        "2026-04-05T12:00:00.123456789Z",
+        datetime(2026, 4, 5, 12, 0, 0, 123456, UTC),
+    ),
+    "an offset": (
+        "2026-04-05T17:30:00.5+05:30",
+        datetime(2026, 4, 5, 12, 0, 0, 500000, UTC),
+    ),
+    "no offset": ("2026-04-05T12:00:00", NOW),
+    "before all years": ("0001-01-01T00:00:00+23:59", NOW),
+    "a leap second": ("2026-06-30T23:59:60Z", NOW),
+    "text": ("yesterday", NOW),
+    "a number": (1775390400, NOW),
+    "an object": ({"seconds": 1}, NOW),
+    "none": (None, NOW),
+}
+
+
+UNKNOWN = {
+    "not JSON": b"\x00\x01",
+    "nothing": b"",
+    "a list": b"[1]",
+    "half a surrogate pair": b'{"text":"\\ud800","senderPhoneNumber":"+1"}',
+    "an empty object": b"{}",
+    "a new event type": PAYLOAD.replace(b"DELIVERED", b"PONDERED"),
+    "no event type": PAYLOAD.replace(b'"DELIVERED"', b"null"),
+    "an object for a type": PAYLOAD.replace(b'"DELIVERED"', b'{"a":1}'),
+    "a list for a type": PAYLOAD.replace(b'"DELIVERED"', b"[]"),
+    "no phone": PAYLOAD.replace(b"senderPhoneNumber", b"sender"),
+    "a number for a phone": PAYLOAD.replace(b'"+15550100001"', b"15550100001"),
+    "a receipt for no message": PAYLOAD.replace(b'"messageId"', b'"message"'),
+    "a receipt for no agent": PAYLOAD.replace(b'"agentId"', b'"agent"'),
+    "text that is none": b'{"senderPhoneNumber":"+1","text":{"a":1}}',
+    "a location that is none": b'{"senderPhoneNumber":"+1","location":"here"}',
+    "a misspelt revocation": PAYLOAD.replace(
+        b"DELIVERED", b"TTL_EXPIRATION_REVOKED_FAILED"
+    ),
+}
+
+
 class TestAnnounce:
     @pytest.mark.parametrize("name", ANNOUNCED)
     def test_every_family_is_known(self, recorded, name):
@@ -223,25 +268,6 @@ class TestAnnounce:
         assert first.id == announce(one, received_at=NOW).id
         assert first.id != announce(other, received_at=NOW).id
 
-    TIMES = {
-        "whole seconds": ("2026-04-05T12:00:00Z", datetime(2026, 4, 5, 12, tzinfo=UTC)),
-        "nanoseconds": (
-            "2026-04-05T12:00:00.123456789Z",
-            datetime(2026, 4, 5, 12, 0, 0, 123456, UTC),
-        ),
-        "an offset": (
-            "2026-04-05T17:30:00.5+05:30",
-            datetime(2026, 4, 5, 12, 0, 0, 500000, UTC),
-        ),
-        "no offset": ("2026-04-05T12:00:00", NOW),
-        "before all years": ("0001-01-01T00:00:00+23:59", NOW),
-        "a leap second": ("2026-06-30T23:59:60Z", NOW),
-        "text": ("yesterday", NOW),
-        "a number": (1775390400, NOW),
-        "an object": ({"seconds": 1}, NOW),
-        "none": (None, NOW),
-    }
-
     @pytest.mark.parametrize(("sent", "time"), TIMES.values(), ids=TIMES)
     def test_its_time_is_the_carriers(self, sent, time):
         payload = {**json.loads(PAYLOAD), "sendTime": sent}
@@ -249,27 +275,6 @@ class TestAnnounce:
         event = announce(json.dumps(payload).encode(), received_at=NOW)
 
         assert event.time == time
-
-    UNKNOWN = {
-        "not JSON": b"\x00\x01",
-        "nothing": b"",
-        "a list": b"[1]",
-        "half a surrogate pair": b'{"text":"\\ud800","senderPhoneNumber":"+1"}',
-        "an empty object": b"{}",
-        "a new event type": PAYLOAD.replace(b"DELIVERED", b"PONDERED"),
-        "no event type": PAYLOAD.replace(b'"DELIVERED"', b"null"),
-        "an object for a type": PAYLOAD.replace(b'"DELIVERED"', b'{"a":1}'),
-        "a list for a type": PAYLOAD.replace(b'"DELIVERED"', b"[]"),
-        "no phone": PAYLOAD.replace(b"senderPhoneNumber", b"sender"),
-        "a number for a phone": PAYLOAD.replace(b'"+15550100001"', b"15550100001"),
-        "a receipt for no message": PAYLOAD.replace(b'"messageId"', b'"message"'),
-        "a receipt for no agent": PAYLOAD.replace(b'"agentId"', b'"agent"'),
-        "text that is none": b'{"senderPhoneNumber":"+1","text":{"a":1}}',
-        "a location that is none": b'{"senderPhoneNumber":"+1","location":"here"}',
-        "a misspelt revocation": PAYLOAD.replace(
-            b"DELIVERED", b"TTL_EXPIRATION_REVOKED_FAILED"
-        ),
-    }
 
     @pytest.mark.parametrize("data", UNKNOWN.values(), ids=UNKNOWN)
     def test_the_unknown_is_passed_on_as_unknown(self, data):
@@ -281,10 +286,12 @@ class TestAnnounce:
         assert signal(event) is None
         assert consent(event) is None
 
+    @settings(deadline=None, database=None)
     @given(st.binary(max_size=60))
     def test_no_bytes_are_an_error(self, data):
         assert announce(data, received_at=NOW).data == data
 
+    @settings(deadline=None, database=None)
     @given(
         st.dictionaries(
             st.sampled_from(
@@ -313,19 +320,20 @@ class TestAnnounce:
         consent(event)
 
 
-class TestSignal:
-    KINDS = {
-        "delivered": Kind.RCS_DELIVERED,
-        "read": Kind.RCS_READ,
-        "expired": Kind.RCS_EXPIRED,
-        "expiry_failed": Kind.RCS_EXPIRY_FAILED,
-    }
+KINDS = {
+    "delivered": Kind.RCS_DELIVERED,
+    "read": Kind.RCS_READ,
+    "expired": Kind.RCS_EXPIRED,
+    "expiry_failed": Kind.RCS_EXPIRY_FAILED,
+}
 
+
+class TestSignal:
     @pytest.mark.parametrize("name", ANNOUNCED)
     def test_receipts_and_expiries_are_signals(self, recorded, name):
         event = announce(recorded(f"rbm/{name}"), received_at=NOW)
 
-        kind = self.KINDS.get(name)
+        kind = KINDS.get(name)
         expected = kind and Signal(kind=kind, at=event.time, event=event.id)
         assert signal(event) == expected
 

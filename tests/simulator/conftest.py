@@ -11,10 +11,11 @@ from datetime import timedelta
 import pytest
 import requests
 import uvicorn
-from simulator import Carriers, Clock, Simulator
 from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Route
+
+from simulator import Carriers, Clock, Simulator
 
 GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 PATIENCE = 10
@@ -41,12 +42,14 @@ class Receiver:
         self.handshake = "{secret}"
         self.challenge = {"www-authenticate": 'Basic realm=""'}
         self.together = 0
+        self.all_here = asyncio.Event()
 
     async def webhook(self, request):
         body = await request.body()
         self.requests.append((request.headers, body))
-        while len(self.requests) < self.together:
-            await asyncio.sleep(0.001)
+        if len(self.requests) >= self.together:
+            self.all_here.set()
+        await self.all_here.wait()
         envelope = json.loads(body)
         if "message" not in envelope:
             return Response(self.handshake.format(secret=envelope["secret"]))

@@ -2,6 +2,7 @@ from datetime import timedelta
 from itertools import pairwise
 
 import pytest
+
 from simulator.segments import segment_count
 
 PHONE = "+15550100002"

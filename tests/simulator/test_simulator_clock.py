@@ -1,6 +1,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+
 from simulator import Clock
 
 START = 1_795_000_000.0

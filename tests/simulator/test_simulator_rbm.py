@@ -1,6 +1,7 @@
 import json
 
 import pytest
+
 from simulator import RESERVED
 from simulator.rbm_events import sign
 

@@ -3,6 +3,7 @@ import json
 from itertools import pairwise
 
 import pytest
+
 from simulator.rbm_events import sign
 
 PHONE = "+15550100002"

@@ -2,6 +2,7 @@
 
 import pytest
 import requests
+
 from simulator import RESERVED
 
 ANY = "+155501990"

@@ -75,7 +75,9 @@ def test_a_late_delivery_is_told_as_what_it_is(world: World):
     assert world.outcome(sent) == "DELIVERED_BOTH"
     # At least once: what comes again has the same id.
     outcomes = {event["id"]: event for event in world.events("backstop.message.")}
-    told = [(e["type"].split(".")[-1], e["data"]["revision"]) for e in outcomes.values()]
+    told = [
+        (e["type"].split(".")[-1], e["data"]["revision"]) for e in outcomes.values()
+    ]
     assert told == [("fell_back", 1), ("delivered_twice", 2)]
 
 

@@ -20,7 +20,10 @@ def test_a_repeat_sends_nothing_and_answers_the_same(world: World):
 def test_another_body_is_refused(world: World):
     """An id is taken by the body that it came with, and by its phone."""
     world.send(PHONE, name="order-1")
-    for phone, text in ((PHONE, "Other words"), ("+15551230009", "Your table is ready")):
+    for phone, text in (
+        (PHONE, "Other words"),
+        ("+15551230009", "Your table is ready"),
+    ):
         answer = world.call(
             "POST",
             f"/v1/phones/{phone}/agentMessages?messageId=order-1",

@@ -451,13 +451,16 @@ def agenda(message: Message) -> Iterator[tuple[datetime, Signal]]:
 
 
 def due(message: Message, now: datetime) -> tuple[Signal, ...]:
-    """Return the signals of a ring at *now*: the ring itself, then what is due."""
+    """Return the signals of a ring at *now*: what is due, then the ring itself.
+
+    The ring comes last, so that the next timer is planned from all the rest.
+    """
     passed = sorted(
         ((at, signal) for at, signal in agenda(message) if at <= now),
         key=lambda item: item[0],
     )
     news = tuple(signal for _at, signal in passed if signal.kind is not Kind.REPEAT)
-    return (Signal(kind=Kind.RING), *news)
+    return (*news, Signal(kind=Kind.RING))
 
 
 def next_up(message: Message) -> tuple[datetime, str] | None:

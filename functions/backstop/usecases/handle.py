@@ -24,9 +24,11 @@ from backstop.domain.message import (
     Traffic,
 )
 from backstop.domain.signal import Kind, Signal
+from backstop.domain.tag import make_tag
+from backstop.domain.times import format_time
 from backstop.errors import Conflict, Refusal, Refused, Throttled, Unanswered
 from backstop.ports import Ports
-from backstop.usecases.view import agent_message, timestamp
+from backstop.usecases.view import agent_message
 
 Signals = Callable[[Message, datetime], Sequence[Signal]]
 
@@ -233,7 +235,7 @@ def _send_sms(ports: Ports, message: Message, action: Action) -> list[Signal]:
             to=message.phone,
             text=message.request.text,
             media=message.request.media,
-            tag=f"{message.agent}/{message.message_id}/{attempt}",
+            tag=make_tag(message.agent, message.message_id, attempt),
             expires_at=now + message.terms.sms_validity,
             budget=SMS_BUDGET,
         )
@@ -326,7 +328,7 @@ def _refuses(ports: Ports, message: Message) -> bool:
 def _rbm_body(message: Message) -> Json:
     body: Json = {
         "contentMessage": message.request.content,
-        "expireTime": timestamp(message.terms.deadline),
+        "expireTime": format_time(message.terms.deadline),
     }
     if message.request.traffic is not Traffic.UNSPECIFIED:
         body["messageTrafficType"] = message.request.traffic.value

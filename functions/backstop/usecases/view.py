@@ -1,23 +1,17 @@
 """A message as the app sees it: RBM's AgentMessage and our `delivery`."""
 
-from datetime import UTC, datetime
-
 from backstop.domain.lifecycle import next_up
 from backstop.domain.message import Json, Message, Traffic
-
-
-def timestamp(at: datetime) -> str:
-    """Return *at* in RFC 3339 with `Z`, as RBM writes it."""
-    return at.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
+from backstop.domain.times import format_time
 
 
 def agent_message(message: Message) -> Json:
     """Return the AgentMessage with `delivery`: the body of every answer."""
     view: Json = {
         "name": f"phones/{message.phone}/agentMessages/{message.message_id}",
-        "sendTime": timestamp(message.accepted_at),
+        "sendTime": format_time(message.accepted_at),
         "contentMessage": message.request.content,
-        "expireTime": timestamp(message.terms.deadline),
+        "expireTime": format_time(message.terms.deadline),
     }
     if message.request.traffic is not Traffic.UNSPECIFIED:
         view["messageTrafficType"] = message.request.traffic.value
@@ -32,8 +26,8 @@ def delivery(message: Message) -> Json:
     view: Json = {
         "outcome": message.outcome.value,
         "policy": message.terms.policy.value,
-        "deadline": timestamp(message.terms.deadline),
-        "rcs": {"state": rcs.value, "at": timestamp(message.rcs[rcs])},
+        "deadline": format_time(message.terms.deadline),
+        "rcs": {"state": rcs.value, "at": format_time(message.rcs[rcs])},
         "rule": message.rule,
     }
     sms = message.sms_state
@@ -42,7 +36,7 @@ def delivery(message: Message) -> Json:
             (a for a in reversed(message.sms) if a.live and a.state is sms),
             message.sms[-1],
         )
-        leg: Json = {"state": sms.value, "at": timestamp(shown.at)}
+        leg: Json = {"state": sms.value, "at": format_time(shown.at)}
         if shown.segments is not None:
             leg["segments"] = shown.segments
         if shown.by:
@@ -56,10 +50,10 @@ def delivery(message: Message) -> Json:
         view["revision"] = message.revision
     coming = next_up(message)
     if coming:
-        view["next"] = {"what": coming[1], "at": timestamp(coming[0])}
+        view["next"] = {"what": coming[1], "at": format_time(coming[0])}
     view["events"] = [
         {
-            "time": timestamp(entry.time),
+            "time": format_time(entry.time),
             "type": entry.type,
             "leg": entry.leg,
             "id": entry.id,

@@ -19,8 +19,8 @@ import urllib3
 
 from backstop.adapters.embedded.database import Database, instant, micros
 from backstop.adapters.embedded.stores import Subscription
+from backstop.domain.times import format_time
 from backstop.ports import Random
-from backstop.usecases.view import timestamp
 
 WIDTH = 12
 """Requests under way in one lane."""
@@ -203,7 +203,7 @@ class Dispatcher:
         return [self._push(lane, lane.subscription.name, row) for row in rows]
 
     def _ring(self, lane: _Lane, message: str, due_at: int, tries: int) -> _Job:
-        body = {"message": message, "dueAt": timestamp(instant(due_at))}
+        body = {"message": message, "dueAt": format_time(instant(due_at))}
         return _Job((message, due_at), tries, lane.url, json.dumps(body).encode())
 
     def _push(self, lane: _Lane, name: str, row: tuple[Any, ...]) -> _Job:
@@ -213,7 +213,7 @@ class Dispatcher:
                 "data": b64encode(data).decode(),
                 "attributes": json.loads(attributes),
                 "messageId": str(seq),
-                "publishTime": timestamp(instant(published_at)),
+                "publishTime": format_time(instant(published_at)),
             },
             "subscription": name,
             "deliveryAttempt": tries + 1,

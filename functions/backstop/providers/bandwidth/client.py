@@ -14,6 +14,7 @@ import requests
 
 from backstop.domain.message import Json
 from backstop.domain.queued import Queued
+from backstop.domain.times import format_time
 from backstop.errors import Refusal, Refused, Throttled, Unanswered
 from backstop.providers.answers import (
     accepted,
@@ -24,7 +25,6 @@ from backstop.providers.answers import (
     refused,
     retry_after,
 )
-from backstop.providers.times import format_time
 
 BASE_URL = "https://messaging.bandwidth.com/api/v2"
 TOKEN_URL = "https://api.bandwidth.com/api/v1/oauth2/token"  # noqa: S105

@@ -14,8 +14,9 @@ from backstop.domain.consent import Choice
 from backstop.domain.event import Event, event_id
 from backstop.domain.message import Json
 from backstop.domain.signal import Kind, Signal
+from backstop.domain.tag import read_tag
+from backstop.domain.times import parse_time
 from backstop.providers.bandwidth.codes import Disposition, disposition
-from backstop.providers.times import parse_time
 
 _TYPES = {
     "message-sending": events.SMS_SENDING,
@@ -55,7 +56,6 @@ _KEYWORDS = {
 }
 
 _CODE = re.compile(r"[0-9]{1,9}")
-_TAG = re.compile(r"([^/]+)/(.+)/(0|[1-9][0-9]{0,8})", re.DOTALL)
 
 
 def authorised(
@@ -133,23 +133,6 @@ def choice(event: Event) -> Choice | None:
         channel="SMS",
         number=_text(message, "owner") or _text(payload, "to"),
     )
-
-
-def make_tag(agent: str, message_id: str, attempt: int) -> str:
-    """Return the tag by which every callback names its message and attempt."""
-    return f"{agent}/{message_id}/{attempt}"
-
-
-def read_tag(tag: str) -> tuple[str, str, int]:
-    """Return what `make_tag` was given, or `("", "", 0)` if the tag is not ours.
-
-    An agent holds no slash, a message id may.
-    """
-    match = _TAG.fullmatch(tag)
-    if match is None:
-        return "", "", 0
-    agent, message_id, attempt = match.groups()
-    return agent, message_id, int(attempt)
 
 
 _LIST = msgspec.json.Decoder(list[msgspec.Raw])

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from backstop.domain.invalid import Invalid
 from backstop.domain.message import Json
+from backstop.domain.times import format_time, parse_duration, parse_time
 from backstop.providers.rbm.schema import (
     AGENT_MESSAGE,
     Enum,
@@ -22,7 +23,6 @@ from backstop.providers.rbm.schema import (
     Span,
     Text,
 )
-from backstop.providers.times import format_time, parse_duration, parse_time
 
 __all__ = ["canonical", "format_time", "parse_duration", "parse_time", "sms_text"]
 

@@ -14,7 +14,7 @@ from backstop.domain.consent import Choice
 from backstop.domain.event import Event, Type, event_id
 from backstop.domain.message import Json
 from backstop.domain.signal import Kind, Signal
-from backstop.providers.times import parse_time
+from backstop.domain.times import parse_time
 
 
 class Forged(Exception):  # noqa: N818 - named for what the request is

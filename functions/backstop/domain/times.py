@@ -20,11 +20,11 @@ def parse_time(text: str) -> datetime:
         raise ValueError("not an RFC 3339 time")
     day, clock, fraction, offset = match.groups()
     zone = "+00:00" if offset in {"Z", "z"} else offset
-    time = datetime.fromisoformat(f"{day}T{clock}.{_micros(fraction)}{zone}")
     try:
+        time = datetime.fromisoformat(f"{day}T{clock}.{_micros(fraction)}{zone}")
         return time.astimezone(UTC)
-    except OverflowError:
-        raise ValueError("not a time between the years 1 and 9999") from None
+    except (ValueError, OverflowError):
+        raise ValueError("no such time") from None
 
 
 def format_time(time: datetime) -> str:

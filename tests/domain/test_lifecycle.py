@@ -1,0 +1,173 @@
+"""What holds in every state that can be reached, under every signal."""
+
+from itertools import islice, permutations
+
+import pytest
+
+from backstop.domain import policy
+from backstop.domain.lifecycle import FOLDS, Step, advance, agenda
+from backstop.domain.message import (
+    ARRIVED,
+    Contract,
+    Do,
+    Message,
+    Outcome,
+    Policy,
+    Rcs,
+    Sms,
+    Traffic,
+)
+from backstop.domain.policy import Phase
+from backstop.domain.signal import Kind, Signal
+from domain.explore import explore
+from domain.tale import START, Tale
+
+CONFIGURATIONS = [
+    (Policy.PROMPT, Contract.CONFIRMING, Traffic.AUTHENTICATION),
+    (Policy.CONFIRMED, Contract.CONFIRMING, Traffic.UNSPECIFIED),
+    (Policy.CONFIRMED, Contract.LEGACY, Traffic.TRANSACTION),
+    (Policy.STRICT, Contract.CONFIRMING, Traffic.PROMOTION),
+    (Policy.STRICT, Contract.LEGACY, Traffic.PROMOTION),
+    (Policy.HEDGE, Contract.CONFIRMING, Traffic.TRANSACTION),
+    (Policy.NONE, Contract.CONFIRMING, Traffic.PROMOTION),
+]
+
+STEPS = 8_000
+"""Breadth first, so the shortest tales are all among them."""
+
+
+@pytest.fixture(scope="module", params=CONFIGURATIONS, ids="-".join)
+def steps(request: pytest.FixtureRequest) -> list[tuple[str, Message, Step]]:
+    return list(islice(explore(*request.param), STEPS))
+
+
+def test_legs_only_climb(steps):
+    """No signal takes evidence away, lowers an attempt, or reopens a message."""
+    for name, before, step in steps:
+        after = step.message
+        assert before.rcs.keys() <= after.rcs.keys(), name
+        for old, new in zip(before.sms, after.sms, strict=False):
+            assert new.state.rank >= old.state.rank, name
+        assert before.closed is None or after.closed is before.closed, name
+
+
+def test_outcomes_are_corrected_only_upward(steps):
+    """What was published is never taken back, and each revision is new."""
+    for name, before, step in steps:
+        after = step.message
+        assert after.announced.rank >= before.announced.rank, name
+        assert after.announced.rank >= after.outcome.rank, name
+        published = [a for a in step.actions if a.do is Do.PUBLISH]
+        assert len({a.attempt for a in published}) == len(published), name
+
+
+def test_while_there_is_no_outcome_there_is_a_timer(steps):
+    """No state waits for something that never comes (promise 1)."""
+    for name, _before, step in steps:
+        message = step.message
+        if message.outcome is Outcome.PENDING:
+            earliest = min(at for at, _signal in agenda(message))
+            armed = [a.at for a in message.unfinished(Do.ARM) if a.at]
+            armed += [message.wake_at] if message.wake_at else []
+            assert armed, name
+            assert min(armed) <= earliest, name
+
+
+def test_no_sms_after_a_known_delivery(steps):
+    """A delivery that was recorded before the claim stops the SMS (promise 3)."""
+    for name, before, step in steps:
+        if before.rcs_state in ARRIVED:
+            assert len(step.message.sms) == len(before.sms), name
+            assert not step.message.unfinished(Do.FALL_BACK), name
+
+
+def test_the_rcs_copy_is_called_back_first(steps):
+    """Except under HEDGE no SMS is claimed before revocation was asked (promise 4)."""
+    for name, before, step in steps:
+        claimed = len(step.message.sms) > len(before.sms)
+        if claimed and before.terms.policy is not Policy.HEDGE:
+            asked = Rcs.REVOKING in before.rcs
+            expired = before.rcs_state.rank >= Rcs.REVOKE_FAILED.rank
+            assert asked or expired, name
+
+
+def test_at_most_as_many_sms_as_the_policy_allows(steps):
+    """STRICT one, the others two whose answer was lost (promise 5)."""
+    for name, _before, step in steps:
+        message = step.message
+        possible = [a for a in message.sms if not a.released]
+        assert len(possible) <= (1 if message.terms.policy is Policy.STRICT else 2), (
+            name
+        )
+        if len(possible) > 1:
+            assert possible[0].lost or possible[0].state is not Sms.CLAIMED, name
+
+
+def test_only_a_claim_sends(steps):
+    """SEND_SMS is asked for once, by the step that made the claim (rule 1)."""
+    for name, before, step in steps:
+        if any(action.do is Do.SEND_SMS for action in step.actions):
+            assert len(step.message.sms) == len(before.sms) + 1, name
+
+
+def test_a_closed_message_sends_nothing(steps):
+    """Closed means closed, whatever is heard later."""
+    for name, before, step in steps:
+        if before.closed:
+            assert len(step.message.sms) == len(before.sms), name
+
+
+def test_every_signal_has_its_row():
+    """The table of folds is total."""
+    assert set(Kind) - {Kind.REPEAT, Kind.RING} == set(FOLDS)
+
+
+def test_every_state_has_its_decision():
+    """The table of decisions is total, under both contracts."""
+    for name in Policy:
+        for contract in Contract:
+            rows = policy.rows(name, contract)
+            assert set(rows) == set(Phase)
+            assert all(set(row) == set(Rcs) for row in rows.values())
+
+
+def test_a_repeated_event_is_old_news():
+    """The carrier's id is remembered with the effect of its event."""
+    tale = Tale().accepted()
+    tale.hear(Kind.RCS_DELIVERED, event="e1", at=START)
+    once = tale.message
+    tale.hear(Kind.RCS_DELIVERED, event="e1", at=START)
+
+    assert tale.message == once
+
+
+RECEIPTS = (
+    Signal(kind=Kind.RCS_DELIVERED, event="1", at=START),
+    Signal(kind=Kind.RCS_READ, event="2", at=START),
+    Signal(kind=Kind.RCS_EXPIRED, event="3", at=START),
+    Signal(kind=Kind.SMS_SENT, event="4", attempt=1, at=START),
+    Signal(kind=Kind.SMS_DELIVERED, event="5", attempt=1, at=START, by="carrier"),
+    Signal(kind=Kind.SMS_DOUBTED, event="6", attempt=1, at=START),
+)
+
+
+def test_the_order_of_receipts_does_not_matter():
+    """All orders of the same receipts, each once more, end in the same legs."""
+    tale = Tale(Policy.HEDGE).accepted()
+    tale.claim()
+    tale.hear(Kind.SMS_QUEUED, attempt=1)
+    ends = set()
+    for order in permutations(RECEIPTS):
+        message = tale.message
+        for signal in (*order, order[0]):
+            message = advance(message, signal, START).message
+        ends.add(
+            (
+                tuple(sorted(message.rcs.items())),
+                message.sms[0].state,
+                message.sms[0].by,
+                message.outcome,
+            )
+        )
+
+    assert len(ends) == 1

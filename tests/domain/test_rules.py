@@ -1,0 +1,446 @@
+"""The rules that close the races, each with the hole that it closes.
+
+Numbers are those of the README's list. Rules 5, 6, 9 and parts of 2 and 15
+live where timers and records meet: tests/usecases/test_rules.py.
+"""
+
+from datetime import timedelta
+
+import pytest
+
+from backstop.domain.lifecycle import agenda
+from backstop.domain.message import (
+    Closed,
+    Contract,
+    Do,
+    Outcome,
+    Policy,
+    Rcs,
+    Sms,
+    Traffic,
+)
+from backstop.domain.signal import Kind
+from domain.tale import Tale
+
+
+def unreachable(policy: Policy = Policy.CONFIRMED) -> Tale:
+    tale = Tale(policy)
+    tale.refused()
+    return tale
+
+
+class TestRule1:
+    """An SMS is never repeated because an unfinished action was found."""
+
+    @pytest.mark.parametrize("kind", [Kind.REPEAT, Kind.RING])
+    def test_a_claim_found_is_not_sent(self, kind: Kind):
+        """Whoever finds a claim without an answer sends nothing."""
+        tale = unreachable()
+        tale.claim()
+
+        actions = tale.hear(kind)
+
+        assert tale.wants(Do.SEND_SMS)
+        assert Do.SEND_SMS not in {action.do for action in actions}
+
+    def test_a_second_worker_cannot_claim(self):
+        """One commit claims; the next finds nothing to claim."""
+        tale = unreachable()
+        first = tale.claim()
+        second = tale.claim()
+
+        assert [action.do for action in first if action.do is Do.SEND_SMS]
+        assert not second
+        assert len(tale.message.sms) == 1
+
+    def test_strict_ends_in_doubt(self):
+        """Under STRICT a crash after the claim ends UNCONFIRMED, unsent."""
+        tale = unreachable(Policy.STRICT)
+        tale.claim()
+        tale.ring()
+        while tale.outcome is Outcome.PENDING:
+            tale.ring()
+
+        assert tale.outcome is Outcome.UNCONFIRMED
+        assert len(tale.message.sms) == 1
+
+
+class TestRule2:
+    """A claim expires, and at most two answers may be lost."""
+
+    def test_every_wait_is_longer_than_a_claim_and_its_request(self):
+        """A claim that may still be used is never given up."""
+        for policy in Policy:
+            assert Tale(policy).message.terms.lost_answer > timedelta(seconds=20)
+
+    def test_the_second_lost_answer_is_the_last(self):
+        """Two requests without an answer, then doubt."""
+        tale = unreachable()
+        for _ in range(2):
+            tale.claim()
+            tale.hear(Kind.SMS_UNANSWERED, attempt=len(tale.message.sms))
+            while tale.sms is Sms.CLAIMED and not tale.wants(Do.FALL_BACK):
+                tale.ring()
+
+        assert tale.outcome is Outcome.UNCONFIRMED
+        assert not tale.wants(Do.FALL_BACK)
+        assert len(tale.message.sms) == 2
+
+    def test_a_receipt_claims_the_lost_attempt(self):
+        """A receipt with the tag of the lost attempt stops the second one."""
+        tale = unreachable()
+        tale.claim()
+        tale.hear(Kind.SMS_UNANSWERED, attempt=1)
+        tale.ring()
+        while not tale.wants(Do.FALL_BACK):
+            tale.ring()
+
+        tale.hear(Kind.SMS_SENT, attempt=1, event="e")
+
+        assert not tale.wants(Do.FALL_BACK)
+        assert tale.sms is Sms.SENT
+
+    def test_a_released_attempt_is_not_on_the_leg(self):
+        """DELIVERED heard before the request leaves the SMS leg empty."""
+        tale = unreachable()
+        tale.claim()
+        tale.hear(Kind.RCS_DELIVERED, event="late")
+        tale.hear(Kind.SMS_RELEASED, attempt=1)
+
+        assert tale.sms is None
+        assert not tale.wants(Do.FALL_BACK)
+        assert tale.outcome is Outcome.DELIVERED_RCS
+
+
+class TestRule3:
+    """A carrier's 4xx is known not sent."""
+
+    def test_a_full_queue_is_tried_again(self):
+        """429 releases the attempt, and the watch takes it up later."""
+        tale = unreachable(Policy.STRICT)
+        tale.claim()
+        again_at = tale.now + timedelta(seconds=30)
+        actions = tale.hear(Kind.SMS_THROTTLED, attempt=1, again_at=again_at)
+        assert Do.SEND_SMS not in {a.do for a in actions}
+        assert tale.claim() == ()
+
+        tale.arm()
+        tale.ring(again_at)
+        tale.claim()
+
+        assert [attempt.live for attempt in tale.message.sms] == [False, True]
+
+    def test_a_refusal_ends_the_leg(self):
+        """Any other 4xx would come again."""
+        tale = unreachable()
+        tale.claim()
+        tale.hear(Kind.SMS_REFUSED, attempt=1)
+
+        assert tale.outcome is Outcome.FAILED
+        assert list(agenda(tale.message)) == []
+
+    def test_it_is_not_tried_for_ever(self):
+        """A queue that stays full ends the leg."""
+        tale = unreachable()
+        for _ in range(400):
+            if tale.outcome is not Outcome.PENDING:
+                break
+            tale.claim()
+            tale.hear(
+                Kind.SMS_THROTTLED,
+                attempt=len(tale.message.sms),
+                again_at=tale.now + timedelta(seconds=30),
+            )
+            tale.arm()
+            tale.later(seconds=30)
+            tale.ring(tale.now)
+
+        assert tale.outcome is Outcome.FAILED
+
+
+class TestRule4:
+    """One kind of timer; a ring arms the next while there is no outcome."""
+
+    @pytest.mark.parametrize("policy", list(Policy))
+    @pytest.mark.parametrize("contract", list(Contract))
+    def test_there_is_always_a_timer(self, policy: Policy, contract: Contract):
+        """Whatever never answers, time alone leads to an outcome."""
+        tale = Tale(policy, contract).accepted()
+        for _ in range(2000):
+            if tale.wants(Do.FALL_BACK):
+                tale.claim()
+            if tale.outcome is not Outcome.PENDING:
+                break
+            assert tale.message.wake_at
+            tale.ring()
+
+        assert tale.outcome is not Outcome.PENDING
+
+    def test_a_ring_redoes_what_is_unfinished(self):
+        """A revocation that a crash left behind is asked for again."""
+        tale = Tale().accepted()
+        tale.ring()
+
+        assert Do.REVOKE in {action.do for action in tale.ring()}
+
+
+class TestRule5:
+    """A ring before the record's next due time arms that time."""
+
+    def test_an_early_ring_arms_again(self):
+        """Nothing else would: its own timer is spent."""
+        tale = Tale().accepted()
+        due_at = tale.message.wake_at
+        tale.later(seconds=1)
+
+        actions = tale.ring(tale.now)
+
+        assert [a.at for a in actions if a.do is Do.ARM] == [due_at]
+
+
+class TestRule7:
+    """A refusal holds only if every create was refused."""
+
+    def test_a_refusal_after_silence_is_doubt(self):
+        """An earlier create was not answered: that copy must be revoked."""
+        tale = Tale()
+        tale.refused(clean=False)
+
+        assert tale.rcs is Rcs.REVOKING
+        assert tale.wants(Do.REVOKE)
+        assert not tale.wants(Do.FALL_BACK)
+
+    def test_a_refusal_of_the_second_create_is_doubt(self):
+        """The first one, found unfinished, may have been accepted."""
+        tale = Tale()
+        tale.hear(Kind.REPEAT)
+        tale.refused()
+
+        assert tale.rcs is Rcs.REVOKING
+
+    def test_every_create_refused_is_proof(self):
+        """Once the first one's refusal is heard too, nothing can arrive."""
+        tale = Tale()
+        first = tale.action(Do.CREATE)
+        tale.hear(Kind.REPEAT)
+        tale.refused()
+        tale.hear(Kind.RCS_REFUSED, number=first.number, attempt=1)
+
+        assert tale.rcs is Rcs.UNREACHABLE
+        assert not tale.wants(Do.REVOKE)
+        assert tale.wants(Do.FALL_BACK)
+
+    def test_throttled_to_the_end_is_proof(self):
+        """A create that was only ever answered 429 was never accepted."""
+        tale = Tale()
+        create = tale.action(Do.CREATE)
+        tale.hear(
+            Kind.RCS_THROTTLED,
+            number=create.number,
+            attempt=1,
+            again_at=tale.message.terms.deadline,
+        )
+        tale.ring()
+
+        assert tale.rcs is Rcs.UNREACHABLE
+        assert tale.wants(Do.FALL_BACK)
+
+
+class TestRule8:
+    """ACCEPTED after a revocation asks again; no create after the expiry."""
+
+    def test_acceptance_after_the_revocation_asks_again(self):
+        """The 404 that DELETE met was older than the copy."""
+        tale = Tale()
+        tale.ring()
+        tale.deleted(Kind.RCS_REVOKE_FAILED)
+        assert not tale.wants(Do.REVOKE)
+
+        tale.hear(Kind.RCS_ACCEPTED, attempt=1)
+
+        assert tale.wants(Do.REVOKE)
+
+    def test_acceptance_on_a_closed_message_asks_again(self):
+        """A cancelled message whose create was under way is called back."""
+        tale = Tale()
+        tale.hear(Kind.CANCEL)
+        tale.deleted(Kind.RCS_REVOKE_FAILED)
+        tale.hear(Kind.RCS_ACCEPTED, attempt=1)
+
+        assert tale.wants(Do.REVOKE)
+
+    def test_an_old_answer_ticks_off_only_its_own(self):
+        """The answer to the first DELETE leaves the second one to be done."""
+        tale = Tale()
+        tale.ring()
+        first = tale.action(Do.REVOKE).number
+        tale.hear(Kind.RCS_ACCEPTED, attempt=1)
+        second = tale.action(Do.REVOKE).number
+        tale.hear(Kind.RCS_REVOKE_FAILED, number=first)
+
+        assert first != second
+        assert tale.action(Do.REVOKE).number == second
+
+    def test_an_unanswered_delete_is_repeated(self):
+        """The watch takes it up again."""
+        tale = Tale().accepted()
+        tale.ring()
+        again_at = tale.now + timedelta(seconds=15)
+        tale.hear(
+            Kind.RCS_REVOKE_UNANSWERED,
+            number=tale.action(Do.REVOKE).number,
+            again_at=again_at,
+        )
+
+        assert again_at in {at for at, _signal in agenda(tale.message)}
+
+    def test_no_create_after_the_expiry(self):
+        """What begins after its expiry would be born expired."""
+        tale = Tale()
+        tale.now = tale.message.terms.deadline
+        actions = tale.hear(Kind.REPEAT)
+
+        assert Do.CREATE not in {action.do for action in actions}
+
+
+class TestRule10:
+    """PROMPT waits for the first answer to DELETE, or for its time-out."""
+
+    @pytest.mark.parametrize(
+        "kind",
+        [Kind.RCS_REVOKED, Kind.RCS_REVOKE_FAILED, Kind.RCS_REVOKE_UNANSWERED],
+    )
+    def test_any_answer_is_enough(self, kind: Kind):
+        """200, 404 or silence: the SMS is due."""
+        tale = Tale(Policy.PROMPT).accepted()
+        tale.ring()
+        assert not tale.wants(Do.FALL_BACK)
+        tale.deleted(kind)
+
+        assert tale.wants(Do.FALL_BACK)
+
+    def test_an_unanswered_delete_goes_on_beside_the_sms(self):
+        """Asking was enough for the SMS, not for the copy."""
+        tale = Tale(Policy.PROMPT).accepted()
+        tale.ring()
+        tale.deleted(Kind.RCS_REVOKE_UNANSWERED)
+
+        assert tale.wants(Do.REVOKE)
+
+    def test_expiry_counts_as_asking(self):
+        """RBM's own failed revocation makes the SMS due at once."""
+        tale = Tale(Policy.PROMPT).accepted()
+        tale.hear(Kind.RCS_EXPIRY_FAILED, event="e")
+
+        assert tale.wants(Do.FALL_BACK)
+        assert tale.wants(Do.REVOKE)
+
+
+class TestRule11:
+    """STRICT under the older contract does not DELETE before the grace ends."""
+
+    def test_the_expiry_event_is_left_to_speak(self):
+        """A DELETE would prove nothing and may silence the only proof."""
+        tale = Tale(Policy.STRICT, Contract.LEGACY).accepted()
+        tale.ring()
+        assert not tale.wants(Do.REVOKE)
+
+        tale.hear(Kind.RCS_EXPIRED, event="proof")
+        assert tale.wants(Do.FALL_BACK)
+
+    def test_without_it_the_message_is_called_back_in_the_end(self):
+        """After the grace period nothing can be silenced any more."""
+        tale = Tale(Policy.STRICT, Contract.LEGACY).accepted()
+        tale.ring()
+        tale.ring()
+
+        assert tale.message.closed is Closed.GRACE_OVER
+        assert tale.wants(Do.REVOKE)
+        assert tale.outcome is Outcome.UNCONFIRMED
+
+    def test_proof_after_the_grace_sends_nothing(self):
+        """It only turns doubt into failure."""
+        tale = Tale(Policy.STRICT).accepted()
+        tale.ring()
+        tale.deleted(Kind.RCS_REVOKE_FAILED)
+        while not tale.message.late:
+            tale.ring()
+        tale.hear(Kind.RCS_EXPIRED, event="late proof")
+
+        assert not tale.wants(Do.FALL_BACK)
+        assert tale.outcome is Outcome.FAILED
+
+
+class TestRule12:
+    """HEDGE revokes on a handset's receipt, else at the deadline."""
+
+    @pytest.mark.parametrize(("by", "revokes"), [("handset", True), ("carrier", False)])
+    def test_only_a_handset_is_believed(self, by: str, revokes: bool):
+        """A carrier's "delivered" means that the carrier took it."""
+        tale = Tale(Policy.HEDGE).accepted()
+        tale.claim()
+        tale.hear(Kind.SMS_QUEUED, attempt=1)
+        tale.hear(Kind.SMS_DELIVERED, attempt=1, event="e", by=by)
+
+        assert tale.wants(Do.REVOKE) is revokes
+
+    def test_the_deadline_revokes_what_is_left(self):
+        """Even though the message has its outcome."""
+        tale = Tale(Policy.HEDGE).accepted()
+        tale.claim()
+        tale.hear(Kind.SMS_QUEUED, attempt=1)
+        tale.hear(Kind.SMS_DELIVERED, attempt=1, event="e", by="carrier")
+        tale.arm()
+        tale.ring()
+
+        assert tale.wants(Do.REVOKE)
+
+
+class TestRule13:
+    """Cancel and acknowledge are honoured up to the claim."""
+
+    def test_a_cancel_before_the_claim_stops_the_sms(self):
+        """A handover under way finds nothing to claim."""
+        tale = unreachable()
+        tale.hear(Kind.CANCEL)
+
+        assert not tale.claim()
+        assert tale.outcome is Outcome.CANCELLED
+
+    def test_a_cancel_after_the_claim_changes_nothing(self):
+        """The SMS may be on its way: the answer must not promise otherwise."""
+        tale = unreachable()
+        tale.claim()
+        tale.hear(Kind.CANCEL)
+
+        assert tale.message.closed is None
+        assert tale.sms is Sms.CLAIMED
+
+    def test_an_acknowledgement_after_the_claim_is_kept(self):
+        """It is true whatever was sent."""
+        tale = unreachable()
+        tale.claim()
+        tale.hear(Kind.ACKNOWLEDGE)
+
+        assert tale.outcome is Outcome.ACKNOWLEDGED
+
+
+class TestRule14:
+    """An opt-out closes and revokes open promotions."""
+
+    @pytest.mark.parametrize("traffic", [Traffic.PROMOTION, Traffic.UNSPECIFIED])
+    def test_a_promotion_is_closed_and_called_back(self, traffic: Traffic):
+        """Nothing more leaves, and RCS is withdrawn."""
+        tale = Tale(traffic=traffic).accepted()
+        tale.hear(Kind.OPT_OUT)
+        tale.deleted()
+
+        assert tale.outcome is Outcome.SUPPRESSED
+
+    def test_what_the_user_needs_goes_on(self):
+        """A transaction is not closed."""
+        tale = Tale().accepted()
+        tale.hear(Kind.OPT_OUT)
+
+        assert tale.message.closed is None
+        assert not tale.wants(Do.REVOKE)
