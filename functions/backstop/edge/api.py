@@ -137,6 +137,7 @@ class Api:
         traffic = Traffic(rbm.get("messageTrafficType", Traffic.UNSPECIFIED.value))
         sms = _Fallback.read(fallback, rbm["contentMessage"], agent)
         order = Order(
+            at=now,
             agent=agent.name,
             message_id=message_id,
             phone=phone,

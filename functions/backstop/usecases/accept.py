@@ -1,7 +1,7 @@
 """Accept a message: timer first, then the record, then RBM."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from backstop.domain.lifecycle import advance, advance_all
 from backstop.domain.message import (
@@ -31,8 +31,9 @@ class OptedOut(Exception):  # noqa: N818 - named for what happened
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """What an app ordered, validated."""
+    """What an app ordered, validated, and when its terms were settled."""
 
+    at: datetime
     agent: str
     message_id: str
     phone: str
@@ -45,7 +46,7 @@ def accept(ports: Ports, order: Order) -> Message:
 
     Raises Differs and OptedOut.
     """
-    now = ports.clock.now()
+    now = order.at
     blank = Message(
         id=message_key(order.agent, order.message_id),
         agent=order.agent,

@@ -1,0 +1,218 @@
+"""The rules that close the races, where records, timers and carriers meet."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backstop.domain import event as events
+from backstop.domain.message import Do, Outcome, Policy, Rcs, Traffic, message_key
+from backstop.domain.signal import Kind, Signal
+from backstop.errors import Unanswered
+from backstop.usecases.accept import SEND_TIMEOUT, Differs, OptedOut, accept
+from backstop.usecases.follow import NotYet, ring
+from backstop.usecases.handle import handle
+from usecases.desk import AGENT, Desk
+
+Open = Callable[..., Desk]
+
+
+@pytest.fixture
+def open_desk(tmp_path: Path) -> Iterator[Open]:
+    desks: list[Desk] = []
+
+    def build(**how: Any) -> Desk:
+        desks.append(Desk(tmp_path / "desk.db", **how))
+        return desks[-1]
+
+    yield build
+    for desk in desks:
+        desk.close()
+
+
+def _hear(desk: Desk, kind: Kind) -> None:
+    signal = Signal(kind=kind, event=kind.value)
+    handle(desk.ports(), desk.key, lambda _m, _now: [signal])
+
+
+class TestRule2:
+    """Immediately before the request everything is read again."""
+
+    @pytest.mark.parametrize("kind", [Kind.RCS_DELIVERED, Kind.ACKNOWLEDGE])
+    def test_news_after_the_claim_stops_the_request(self, open_desk: Open, kind: Kind):
+        """What was recorded between claim and request releases the attempt."""
+        desk = open_desk(rcs="unreachable")
+        desk.send()
+
+        def claimed() -> None:
+            # The save that comes next is the claim; the news follows it.
+            desk.fate.meanwhile["messages.load"] = lambda: _hear(desk, kind)
+
+        desk.fate.meanwhile["messages.save"] = claimed
+        desk.run()
+
+        assert desk.carriers.texts == []
+        assert not any(attempt.live for attempt in desk.message().sms)
+
+    def test_an_opt_out_after_the_claim_stops_the_request(self, open_desk: Open):
+        """The recipient is read again, too."""
+        desk = open_desk(rcs="unreachable", traffic=Traffic.PROMOTION)
+        desk.send()
+        desk.fate.meanwhile["recipients.load"] = desk.opt_out
+        desk.run()
+
+        assert desk.carriers.texts == []
+        assert desk.message().outcome is Outcome.SUPPRESSED
+
+    def test_a_claim_that_waited_too_long_is_given_back(self, open_desk: Open):
+        """No request starts later than ten seconds after its claim."""
+        desk = open_desk(rcs="unreachable")
+        desk.send()
+
+        def slow() -> None:
+            desk.fate.meanwhile["messages.load"] = late
+
+        def late() -> None:
+            desk.clock.at += timedelta(seconds=11)
+
+        desk.fate.meanwhile["messages.save"] = slow
+        desk.run()
+
+        first, second = desk.message().sms
+        assert first.released
+        assert desk.message().outcome is Outcome.DELIVERED_SMS
+        assert [tag for _at, tag in desk.carriers.texts] == [f"{AGENT}/one/2"]
+        assert second.claimed_at > first.claimed_at + timedelta(seconds=10)
+
+
+class TestRule5:
+    """A ring and a record may miss each other."""
+
+    def test_a_ring_without_a_record_comes_again(self, open_desk: Open):
+        """As long as `send` may still be about to store it."""
+        desk = open_desk()
+        due_at = desk.clock.now()
+
+        with pytest.raises(NotYet):
+            ring(desk.ports(rcs=True), desk.key, due_at=due_at)
+        desk.clock.at += SEND_TIMEOUT
+        assert ring(desk.ports(rcs=True), desk.key, due_at=due_at) is None
+
+    def test_a_record_later_than_its_deadline_arms_again(self, open_desk: Open):
+        """Its ring may be spent by then."""
+        desk = open_desk(rcs="silent")
+
+        def slow() -> None:
+            # The ring comes and goes while the commit is under way.
+            desk.clock.at += timedelta(minutes=12)
+            desk.database.write(lambda c: c.execute("DELETE FROM timers"))
+
+        desk.fate.meanwhile["messages.create"] = slow
+        desk.send()
+        desk.run()
+
+        assert desk.message().outcome is not Outcome.PENDING
+
+
+class TestRule9:
+    """Accepting is durable first."""
+
+    def test_without_an_answer_the_message_is_accepted_and_retried(
+        self, open_desk: Open
+    ):
+        """The app gets its answer; the watch repeats the create."""
+        desk = open_desk()
+        answers = iter([Unanswered("reset")])
+        create = desk.carriers.create
+
+        def sometimes(**what: Any) -> None:
+            for error in answers:
+                raise error
+            create(**what)
+
+        desk.carriers.create = sometimes  # type: ignore[method-assign]
+        sent = desk.send()
+        assert sent.rcs_state is Rcs.PENDING
+        assert sent.unfinished(Do.CREATE)
+
+        desk.run()
+        assert desk.message().outcome is Outcome.DELIVERED_RCS
+
+
+class TestRule14:
+    """An opt-out reaches what is on its way."""
+
+    def test_an_opt_out_while_the_message_is_stored_stops_the_create(
+        self, open_desk: Open
+    ):
+        """It is asked again between the record and RBM."""
+        desk = open_desk(traffic=Traffic.PROMOTION)
+        desk.fate.meanwhile["messages.create"] = desk.opt_out
+        desk.send()
+        desk.run()
+
+        assert not desk.carriers.delivered
+        assert desk.message().outcome is Outcome.SUPPRESSED
+
+    def test_a_promotion_is_refused_at_the_door(self, open_desk: Open):
+        """And nothing is stored or armed for it."""
+        desk = open_desk(traffic=Traffic.PROMOTION)
+        desk.opt_out()
+
+        with pytest.raises(OptedOut):
+            accept(desk.ports(rcs=True), desk.order())
+        assert not desk.rows("SELECT * FROM timers")
+        assert not desk.rows("SELECT * FROM messages")
+
+
+class TestRule15:
+    """Ids are one namespace per agent, across phones."""
+
+    def test_the_id_is_taken_by_its_phone_and_body(self, open_desk: Open):
+        """The same id to another phone is another body."""
+        desk = open_desk()
+        desk.send()
+        order = desk.order()
+        others = (
+            replace(order, phone="+15551230002"),
+            replace(order, request=replace(order.request, digest="other")),
+        )
+        for other in others:
+            with pytest.raises(Differs):
+                accept(desk.ports(rcs=True), other)
+
+    def test_another_agent_has_ids_of_its_own(self):
+        """Two agents may use the same id."""
+        assert message_key("one", "id") != message_key("two", "id")
+
+
+def test_the_timer_is_armed_before_the_record_exists(open_desk: Open):
+    """A crash between the two leaves a ring without a message, never the reverse."""
+    desk = open_desk()
+    desk.send()
+    names = desk.fate.names
+
+    assert names.index("timers.arm") < names.index("messages.create")
+    assert names.index("messages.create") < names.index("rcs.create")
+
+
+def test_a_stale_worker_overwrites_nothing(open_desk: Open):
+    """Of two that read the same version, the loser reads again."""
+    desk = open_desk(rcs="silent", policy=Policy.PROMPT)
+    desk.send()
+    desk.fate.meanwhile["messages.save"] = lambda: _hear(desk, Kind.RCS_DELIVERED)
+    _hear(desk, Kind.RCS_READ)
+
+    assert {Rcs.DELIVERED, Rcs.READ} <= desk.message().rcs.keys()
+
+
+def test_events_about_strangers_are_old_news(open_desk: Open):
+    """A receipt for a message that is not ours is acknowledged and forgotten."""
+    desk = open_desk()
+    desk.carriers.report(events.RCS_DELIVERED, "stranger")
+    desk.run()
+
+    assert not desk.rows("SELECT * FROM deliveries")
