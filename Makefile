@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types imports unit stories real-time clean
+.PHONY: help run test lint types imports unit stories real-time drawing clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ stories: $(VENV)/test ## Whole lives of messages, under both DELETE contracts
 
 real-time: $(VENV)/test ## The stories again, by the machine's own clock
 	$(BIN)/pytest -n 12 tests/stories --real-time
+
+drawing: $(VENV)/test ## Draw the decision table into the README
+	PYTHONPATH=functions:tests $(BIN)/python -m domain.drawing
 
 clean: ## Forget the environment and the state
 	rm -rf $(VENV) .backstop

@@ -6,6 +6,7 @@ entry points at their names, the carriers and the controls under `/simulator`.
 
 import asyncio
 import json
+import logging
 import os
 import secrets
 import signal
@@ -38,7 +39,7 @@ from backstop.adapters.embedded.stores import (
     SqliteTimers,
     Subscription,
 )
-from backstop.adapters.system import JsonLog, SystemRandom
+from backstop.adapters.system import JsonHandler, JsonLog, SystemRandom
 from backstop.domain.event import Kind
 from backstop.domain.invalid import Invalid
 from backstop.domain.times import format_time, parse_duration
@@ -85,21 +86,31 @@ class Local:
     """One machine's Backstop with its simulated world."""
 
     def __init__(
-        self, state: Path, environ: Mapping[str, str], *, port: int = 0
+        self,
+        state: Path,
+        environ: Mapping[str, str],
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
     ) -> None:
         """Bind the port and open the state. Raises InUse, Incomplete, OSError."""
         state.mkdir(parents=True, exist_ok=True)
         # Named, so that asyncio turns Nagle's delays off.
         self._socket = socket.socket(proto=socket.IPPROTO_TCP)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._socket.bind(("127.0.0.1", port))
-        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        self._socket.bind((host, port))
+        reached = "127.0.0.1" if host == "0.0.0.0" else host  # noqa: S104 - compared
+        self.url = f"http://{reached}:{self._socket.getsockname()[1]}"
         self._database = Database(state / "backstop.db")
         self.clock = Clock(state / "clock.json")
         environ = DEFAULTS | self._carrier_urls(state) | dict(environ)
         settings = Settings.read(environ)
+        if host not in LOOPBACK and not settings.api_token:
+            raise Incomplete(f"API_TOKEN is missing: {host} is not this machine alone")
         self._log_file = (state / "log.jsonl").open("a")
         log = JsonLog(self._log_file)
+        self._log_handler = JsonHandler(log)
+        logging.getLogger("backstop").addHandler(self._log_handler)
         random = SystemRandom()
         self._token = secrets.token_urlsafe(24)
         self.dispatcher = Dispatcher(self._database, self.clock, random, SUBSCRIPTIONS)
@@ -125,7 +136,7 @@ class Local:
         self.simulator = Simulator(
             state / "simulator.db", self.clock, self._carriers(settings)
         )
-        self.traffic = Traffic(_routes(self, log))
+        self.traffic = Traffic(_routes(self, log), host)
         self._server = uvicorn.Server(
             uvicorn.Config(
                 self.traffic,
@@ -158,6 +169,7 @@ class Local:
         self._server.should_exit = True
         self._thread.join()
         self._database.close()
+        logging.getLogger("backstop").removeHandler(self._log_handler)
         self._log_file.close()
 
     def settled(self) -> bool:
@@ -230,8 +242,9 @@ class Local:
 class Traffic:
     """Sends a request where it belongs, and counts those under way."""
 
-    def __init__(self, simulator: Starlette) -> None:
+    def __init__(self, simulator: Starlette, host: str) -> None:
         self._simulator = simulator
+        self._own = {*LOOPBACK, host}
         self._entries: dict[str, Handler] = {
             name: getattr(import_module(name), name) for name in ENTRY_POINTS
         }
@@ -244,10 +257,7 @@ class Traffic:
         if scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1000})
             return
-        first = scope["path"].split("/")[1]
-        entry = self._entries.get("send" if first in {"v1", "upload"} else first)
-        if first == "send":
-            entry = None
+        entry = self._entry(scope)
         if entry is None:
             await self._simulator(scope, receive, send)
             return
@@ -257,6 +267,19 @@ class Traffic:
             await response(scope, receive, send)
         finally:
             self._open -= 1
+
+    def _entry(self, scope: Scope) -> Handler | None:
+        """Return the entry point of a path, None for the simulator's."""
+        first = scope["path"].split("/")[1]
+        if first in {"v1", "upload"}:
+            return self._entries["send"]
+        if first in self._entries and first != "send":
+            return self._entries[first]
+        return None if scope["client"][0] in self._own else _strangers
+
+
+async def _strangers(_request: Request) -> Response:
+    return Problem(404, "no such path; see the README").response()
 
 
 def _routes(local: Local, log: JsonLog) -> Starlette:
@@ -461,7 +484,8 @@ def main() -> int:
     state = Path(os.environ.get("STATE", root / ".backstop"))
     port = os.environ.get("PORT", "8080")
     try:
-        local = Local(state, os.environ, port=int(port))
+        host = os.environ.get("HOST", "127.0.0.1")
+        local = Local(state, os.environ, host=host, port=int(port))
     except (InUse, Incomplete) as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -1,12 +1,15 @@
 """The machine's own clock, randomness and log."""
 
 import json
+import logging
 import random
-import sys
 import uuid
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import TextIO
+
+LOGGED = ("agent", "cause", "count", "request", "status")
+"""What our modules may attach to a line."""
 
 
 class SystemClock:
@@ -33,10 +36,26 @@ class SystemRandom:
 class JsonLog:
     """One JSON line per decision, in Cloud Logging's field names."""
 
-    def __init__(self, stream: TextIO | None = None) -> None:
-        self._stream = stream or sys.stdout
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
 
     def __call__(self, message: str, fields: Mapping[str, object]) -> None:
         line = {"severity": "INFO", "message": message, **fields}
         self._stream.write(json.dumps(line) + "\n")
         self._stream.flush()
+
+
+class JsonHandler(logging.Handler):
+    """Hands what our own modules say through `logging` to a `JsonLog`.
+
+    A foreign library's words may hold URLs, and so phone numbers: nothing of
+    theirs is passed on.
+    """
+
+    def __init__(self, log: JsonLog) -> None:
+        super().__init__()
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        extra = {key: record.__dict__[key] for key in LOGGED if key in record.__dict__}
+        self._log(record.getMessage(), {"severity": record.levelname, **extra})
