@@ -4,8 +4,10 @@ Nothing is built, and little imported, before a function is first called, so
 that an instance pays only for what it serves.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from backstop.edge.answers import Handler, Pool, answering
 from backstop.ports import (
@@ -21,6 +23,9 @@ from backstop.ports import (
     Timers,
 )
 from backstop.settings import Incomplete, Settings
+
+if TYPE_CHECKING:
+    from backstop.edge.webhooks import Inlet
 
 POOL = 40
 """Blocking calls at once in one function's instance."""
@@ -57,69 +62,35 @@ class Backstop:
 
     @cached_property
     def webhook(self) -> Handler:
-        from backstop.edge.webhooks import Webhook
+        from backstop.edge.webhooks import webhook
 
-        platform = self._platform
-        return self._answering(
-            Webhook(
-                platform.events,
-                platform.clock,
-                platform.log,
-                Pool(POOL),
-                tokens=self._settings.rbm_client_tokens,
-            )
-        )
+        return self._answering(webhook(self._inlet(), self._settings.rbm_client_tokens))
 
     @cached_property
     def sms_webhook(self) -> Handler:
-        from backstop.edge.webhooks import SmsWebhook
+        from backstop.edge.webhooks import sms_webhook
 
-        platform = self._platform
         return self._answering(
-            SmsWebhook(
-                platform.events,
-                platform.clock,
-                platform.log,
-                Pool(POOL),
-                credentials=self._settings.bandwidth_callbacks,
-            )
+            sms_webhook(self._inlet(), self._settings.bandwidth_callbacks)
         )
 
     @cached_property
     def revoke(self) -> Handler:
-        from backstop.edge.triggers import Trigger, revoke
+        from backstop.edge.triggers import revoke
 
-        return self._answering(
-            Trigger(
-                revoke(self._ports(rcs=self._rbm)),
-                Pool(POOL),
-                token=self._platform.token,
-            )
-        )
+        return self._trigger(revoke(self._ports(rcs=self._rbm)))
 
     @cached_property
     def fallback(self) -> Handler:
-        from backstop.edge.triggers import Trigger, fallback
+        from backstop.edge.triggers import fallback
 
-        return self._answering(
-            Trigger(
-                fallback(self._ports(sms=self._bandwidth)),
-                Pool(POOL),
-                token=self._platform.token,
-            )
-        )
+        return self._trigger(fallback(self._ports(sms=self._bandwidth)))
 
     @cached_property
     def record(self) -> Handler:
-        from backstop.edge.triggers import Trigger, record
+        from backstop.edge.triggers import record
 
-        return self._answering(
-            Trigger(
-                record(self._ports(), self._settings),
-                Pool(POOL),
-                token=self._platform.token,
-            )
-        )
+        return self._trigger(record(self._ports(), self._settings))
 
     @cached_property
     def _rbm(self) -> Rcs:
@@ -143,6 +114,17 @@ class Backstop:
             client_secret=settings.bandwidth_secret,
             pool=POOL,
         )
+
+    def _trigger(self, work: Callable[[bytes], None]) -> Handler:
+        from backstop.edge.triggers import Trigger
+
+        return self._answering(Trigger(work, Pool(POOL), token=self._platform.token))
+
+    def _inlet(self) -> "Inlet":
+        from backstop.edge.webhooks import Inlet
+
+        platform = self._platform
+        return Inlet(platform.events, platform.clock, platform.log, Pool(POOL))
 
     def _ports(self, *, rcs: Rcs | None = None, sms: Sms | None = None) -> Ports:
         platform = self._platform

@@ -1,7 +1,7 @@
 """The rules that close the races, each with the hole that it closes.
 
 Numbers are those of the README's list. Rules 5, 6, 9 and parts of 2 and 15
-live where timers and records meet: tests/usecases/test_rules.py.
+live where timers and records meet: tests/usecases/test_races.py.
 """
 
 from datetime import timedelta

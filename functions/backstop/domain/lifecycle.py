@@ -87,7 +87,7 @@ def advance(message: Message, signal: Signal, now: datetime) -> Step:
         step = _again(message, now)
     else:
         step = Step(FOLDS[signal.kind](message, signal, now))
-    after = _watch(_announce(_decide(_forget_moot(step.message), now)))
+    after = _watch(_announce(_decide(_forget_moot(step.message), now), now))
     if signal.event or (signal.kind not in SILENT and after != message):
         after = _remember(after, signal, now)
     known = {action.number for action in message.todo}
@@ -392,13 +392,13 @@ def _decide(message: Message, now: datetime) -> Message:
     return message
 
 
-def _announce(message: Message) -> Message:
+def _announce(message: Message, now: datetime) -> Message:
     """Publish an outcome that is new, or better than the published one."""
     outcome = message.outcome
     if outcome.rank <= message.announced.rank:
         return message
     revision = message.revision + 1
-    message = replace(message, announced=outcome, revision=revision)
+    message = replace(message, announced=outcome, announced_at=now, revision=revision)
     return _add(message, Do.PUBLISH, attempt=revision, outcome=outcome)
 
 

@@ -242,6 +242,7 @@ class Message:
     actions: int = 0
     wake_at: datetime | None = None
     announced: Outcome = Outcome.PENDING
+    announced_at: datetime | None = None
     revision: int = 0
     history: tuple[Entry, ...] = ()
 

@@ -24,12 +24,15 @@ CREATE TABLE IF NOT EXISTS messages (
     agent TEXT NOT NULL,
     accepted_at INTEGER NOT NULL,
     open INTEGER NOT NULL,
+    settled_at INTEGER,
     version INTEGER NOT NULL,
     state BLOB NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS messages_of_phone ON messages (phone, accepted_at, id);
 CREATE INDEX IF NOT EXISTS messages_newest ON messages (accepted_at, id);
 CREATE INDEX IF NOT EXISTS messages_open ON messages (phone, agent) WHERE open;
+CREATE INDEX IF NOT EXISTS messages_settled ON messages (settled_at)
+    WHERE settled_at IS NOT NULL;
 CREATE TABLE IF NOT EXISTS recipients (
     phone TEXT NOT NULL,
     agent TEXT NOT NULL,
@@ -51,6 +54,7 @@ CREATE TABLE IF NOT EXISTS events (
     attributes BLOB NOT NULL,
     data BLOB NOT NULL
 );
+CREATE INDEX IF NOT EXISTS events_published ON events (published_at);
 CREATE TABLE IF NOT EXISTS deliveries (
     seq INTEGER NOT NULL,
     subscription TEXT NOT NULL,

@@ -13,12 +13,13 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Protocol
 
 import urllib3
 
 from backstop.adapters.embedded.database import Database, instant, micros
-from backstop.adapters.embedded.stores import Subscription
+from backstop.adapters.embedded.stores import Subscription, forget_old
 from backstop.domain.times import format_time
 from backstop.ports import Random
 
@@ -30,6 +31,11 @@ ANSWER_WAIT = 60.0
 
 DEAD_AFTER = 12
 """Deliveries before an event becomes a dead letter: about half an hour."""
+
+RETENTION = timedelta(days=31)
+"""Outcomes and events are kept for this long; a repeat after it is new."""
+
+CLEANING = timedelta(minutes=1)
 
 SHORTEST_BACKOFF = timedelta(seconds=1)
 LONGEST_RING_BACKOFF = timedelta(minutes=1)
@@ -83,6 +89,7 @@ class Dispatcher:
         self._headers: dict[str, str] = {}
         self._changed = threading.Condition()
         self._dirty = False
+        self._cleaned_at = clock.now()
         self._stopping = False
         self._threads: ThreadPoolExecutor | None = None
         self._loop: threading.Thread | None = None
@@ -142,8 +149,15 @@ class Dispatcher:
                 if self._stopping:
                     return
                 self._dirty = False
+            self._clean()
             for lane in self._lanes:
                 self._begin(lane)
+
+    def _clean(self) -> None:
+        now = self._clock.now()
+        if now >= self._cleaned_at + CLEANING:
+            self._cleaned_at = now
+            self._database.write(partial(forget_old, before=now - RETENTION))
 
     def _patience(self) -> float | None:
         """Return seconds until something new is due, None for "until woken"."""

@@ -21,6 +21,10 @@ _consent = msgspec.json.Decoder(Consent).decode
 _attributes = msgspec.json.Decoder(dict[str, str]).decode
 
 
+SHARE = 500
+"""Rows that one commit forgets, at most: nobody waits for a clean-up."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Subscription:
     """Who gets which events. `kinds` is the filter; empty means all."""
@@ -66,12 +70,13 @@ class SqliteMessages:
             message.agent,
             micros(message.accepted_at),
             message.outcome is Outcome.PENDING,
+            _settled(message),
             _encode(message),
         )
 
         def insert(connection: sqlite3.Connection) -> None:
             done = connection.execute(
-                "INSERT OR IGNORE INTO messages VALUES (?, ?, ?, ?, ?, 1, ?)", row
+                "INSERT OR IGNORE INTO messages VALUES (?, ?, ?, ?, ?, ?, 1, ?)", row
             )
             if not done.rowcount:
                 raise AlreadyExists(message.id)
@@ -87,6 +92,7 @@ class SqliteMessages:
     def save(self, message: Message, *, version: int) -> None:
         row = (
             message.outcome is Outcome.PENDING,
+            _settled(message),
             version + 1,
             _encode(message),
             message.id,
@@ -95,7 +101,7 @@ class SqliteMessages:
 
         def update(connection: sqlite3.Connection) -> None:
             done = connection.execute(
-                "UPDATE messages SET open = ?, version = ?, state = ?"
+                "UPDATE messages SET open = ?, settled_at = ?, version = ?, state = ?"
                 " WHERE id = ? AND version = ?",
                 row,
             )
@@ -137,6 +143,29 @@ def _read_token(token: str) -> tuple[int, str]:
         return 2**63 - 1, ""
     at, _, message = token.partition(".")
     return int(at), message
+
+
+def _settled(message: Message) -> int | None:
+    return micros(message.announced_at) if message.announced_at else None
+
+
+def forget_old(connection: sqlite3.Connection, *, before: datetime) -> None:
+    """Delete what was settled before that instant, a bounded share at a time.
+
+    An event that somebody has still to take is kept, a dead letter too.
+    """
+    share = (micros(before), SHARE)
+    connection.execute(
+        "DELETE FROM messages WHERE id IN"
+        " (SELECT id FROM messages WHERE settled_at < ? LIMIT ?)",
+        share,
+    )
+    connection.execute(
+        "DELETE FROM events WHERE seq IN"
+        " (SELECT seq FROM events WHERE published_at < ?"
+        " AND seq NOT IN (SELECT seq FROM deliveries) LIMIT ?)",
+        share,
+    )
 
 
 class SqliteRecipients:
