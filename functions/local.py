@@ -103,6 +103,7 @@ class Local:
         self.url = f"http://{reached}:{self._socket.getsockname()[1]}"
         self._database = Database(state / "backstop.db")
         self.clock = Clock(state / "clock.json")
+        self._advancing = threading.Lock()
         environ = DEFAULTS | self._carrier_urls(state) | dict(environ)
         settings = Settings.read(environ)
         if host not in LOOPBACK and not settings.api_token:
@@ -192,9 +193,7 @@ class Local:
 
     def advance(self, by: timedelta) -> bool:
         """Let *by* pass, from one due instant to the next, each settled."""
-        rate = self.clock.rate
-        self.clock.set_rate(0)
-        try:
+        with self._advancing, self.clock.held():
             target = self.clock.now() + by
             while self.settle():
                 sources = (self.dispatcher.next_due(), self.simulator.next_due())
@@ -204,8 +203,6 @@ class Local:
                 self.clock.jump_to(due)
             self.clock.jump_to(target)
             return self.settle()
-        finally:
-            self.clock.set_rate(rate)
 
     def _serve(self) -> None:
         asyncio.run(self._server.serve(sockets=[self._socket]))

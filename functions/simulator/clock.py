@@ -4,7 +4,8 @@ import json
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -28,7 +29,7 @@ class Clock:
         self._wall = wall
         self._lock = threading.Lock()
         self._listeners: list[Callable[[], None]] = []
-        self._rate = 1.0
+        self._rate = self._kept_rate = 1.0
         self._anchor = self._latest = self._wall_now = wall()
         if path is not None and path.exists():
             self._resume(json.loads(path.read_text()))
@@ -51,9 +52,24 @@ class Clock:
         with self._lock:
             self._read()
             self._anchor, self._wall_now = self._latest, self._wall()
-            self._rate = float(rate)
+            self._rate = self._kept_rate = float(rate)
             self._save()
         self._announce()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Let time stand still but for jumps.
+
+        Should the process die meanwhile, the next one goes on at the rate before.
+        """
+        with self._lock:
+            self._anchor = self._read()
+            self._wall_now, self._rate = self._wall(), 0.0
+        self._announce()
+        try:
+            yield
+        finally:
+            self.set_rate(self._kept_rate)
 
     def jump_to(self, instant: datetime) -> None:
         """Move ahead to *instant* at once. An instant already past changes nothing."""
@@ -94,7 +110,7 @@ class Clock:
 
     def _resume(self, saved: dict[str, float]) -> None:
         gone = max(self._wall_now - saved["wall"], 0.0)
-        self._rate = saved["rate"]
+        self._rate = self._kept_rate = saved["rate"]
         # Until the next heartbeat was due the process may have lived at its own rate.
         alive = gone if self._rate == 0 else min(gone, _HEARTBEAT)
         dead = 0.0 if self._rate == 0 else gone - alive
@@ -103,7 +119,8 @@ class Clock:
     def _save(self) -> None:
         if self._path is None:
             return
-        state = {"virtual": self._anchor, "wall": self._wall_now, "rate": self._rate}
+        state = {"virtual": self._anchor, "wall": self._wall_now}
+        state["rate"] = self._kept_rate
         draft = self._path.with_name(self._path.name + ".new")
         draft.write_text(json.dumps(state))
         draft.replace(self._path)

@@ -141,3 +141,27 @@ def test_dead_time_passes_at_rate_one(wall, tmp_path):
     passed = Clock(tmp_path / "clock.json", wall=wall).now() - at(0)
 
     assert timedelta(seconds=1000) <= passed <= timedelta(seconds=1060)
+
+
+def test_a_clock_that_dies_while_it_is_held_goes_on(tmp_path):
+    """Holding is of this process alone: the next one runs at the rate before."""
+    path = tmp_path / "clock.json"
+    clock = Clock(path)
+    with clock.held():
+        clock.jump_to(clock.now() + timedelta(hours=1))
+        later = Clock(path)
+
+    assert later.rate == 1.0
+
+
+def test_a_held_clock_moves_by_jumps_alone():
+    """Time stands still until the hold ends, and then runs on."""
+    clock = Clock()
+    clock.set_rate(60)
+    with clock.held():
+        before = clock.now()
+        assert clock.seconds_until(before + timedelta(seconds=1)) is None
+        clock.jump_to(before + timedelta(hours=1))
+        assert clock.now() == before + timedelta(hours=1)
+
+    assert clock.rate == 60
