@@ -27,10 +27,11 @@ imports: $(VENV)/test ## Dependencies point inward
 unit: $(VENV)/test ## Everything but the stories
 	$(BIN)/pytest --ignore=tests/stories
 
-stories: $(VENV)/test ## Whole lives of messages, under both DELETE contracts
+stories: $(VENV)/test ## Whole lives of messages; a few also in real time
 	$(BIN)/pytest -n 2 tests/stories
+	$(BIN)/pytest -n 8 tests/stories/test_fallback.py -k offline_phone --real-time
 
-real-time: $(VENV)/test ## The stories again, by the machine's own clock
+real-time: $(VENV)/test ## All stories by the machine's own clock (long)
 	$(BIN)/pytest -n 12 tests/stories --real-time
 
 drawing: $(VENV)/test ## Draw the decision table into the README
