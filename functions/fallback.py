@@ -9,4 +9,4 @@ from backstop import wiring
 
 @functions_framework.aio.http
 async def fallback(request: Request) -> Response:
-    return await wiring.backstop().fallback(request)
+    return await wiring.serve("fallback", request)

@@ -119,21 +119,21 @@ class Local:
         self.messages = SqliteMessages(self._database)
         self.timers = SqliteTimers(self._database, self.clock, wake)
         self.events = SqliteEvents(self._database, self.clock, SUBSCRIPTIONS, wake)
-        wiring.use(
-            wiring.Backstop(
-                settings,
-                wiring.Platform(
-                    messages=self.messages,
-                    recipients=SqliteRecipients(self._database),
-                    timers=self.timers,
-                    events=self.events,
-                    clock=self.clock,
-                    random=random,
-                    log=log,
-                    token=self._token if settings.api_token else "",
-                ),
-            )
+        backstop = wiring.Backstop(
+            settings,
+            wiring.Platform(
+                messages=self.messages,
+                recipients=SqliteRecipients(self._database),
+                timers=self.timers,
+                events=self.events,
+                clock=self.clock,
+                random=random,
+                log=log,
+                token=self._token if settings.api_token else "",
+            ),
         )
+        backstop.build(*ENTRY_POINTS)
+        wiring.use(backstop)
         self.simulator = Simulator(
             state / "simulator.db", self.clock, self._carriers(settings)
         )

@@ -9,4 +9,4 @@ from backstop import wiring
 
 @functions_framework.aio.http
 async def record(request: Request) -> Response:
-    return await wiring.backstop().record(request)
+    return await wiring.serve("record", request)

@@ -9,4 +9,4 @@ from backstop import wiring
 
 @functions_framework.aio.http
 async def revoke(request: Request) -> Response:
-    return await wiring.backstop().revoke(request)
+    return await wiring.serve("revoke", request)

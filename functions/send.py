@@ -9,4 +9,4 @@ from backstop import wiring
 
 @functions_framework.aio.http
 async def send(request: Request) -> Response:
-    return await wiring.backstop().send(request)
+    return await wiring.serve("send", request)

@@ -9,4 +9,4 @@ from backstop import wiring
 
 @functions_framework.aio.http
 async def sms_webhook(request: Request) -> Response:
-    return await wiring.backstop().sms_webhook(request)
+    return await wiring.serve("sms_webhook", request)

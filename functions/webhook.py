@@ -9,4 +9,4 @@ from backstop import wiring
 
 @functions_framework.aio.http
 async def webhook(request: Request) -> Response:
-    return await wiring.backstop().webhook(request)
+    return await wiring.serve("webhook", request)

@@ -71,7 +71,7 @@ class Settings:
             rbm_url=reader.text(
                 "RBM_URL", "https://rcsbusinessmessaging.googleapis.com"
             ),
-            rbm_key=reader.json("RBM_KEY"),
+            rbm_key=reader.key("RBM_KEY"),
             rbm_client_tokens=tuple(
                 token.encode() for token in reader.words("RBM_CLIENT_TOKENS")
             ),
@@ -172,6 +172,17 @@ class _Reader:
         except ValueError:
             self._wrong.append(f"{name} is not JSON")
             return {}
+
+    def key(self, name: str) -> Mapping[str, Any]:
+        given = self.json(name)
+        parts = ("client_email", "private_key", "token_uri")
+        if isinstance(given, dict) and all(
+            isinstance(given.get(part), str) for part in parts
+        ):
+            return given
+        if name in self._environ:
+            self._wrong.append(f"{name} is not a service account's key")
+        return {}
 
     def agents(self, name: str) -> Mapping[str, Agent]:
         agents = {}

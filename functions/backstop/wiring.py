@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from backstop.edge.answers import Handler, Pool, answering
+from starlette.requests import Request
+from starlette.responses import Response
+
+from backstop.edge.answers import Handler, Pool, Problem, answering
 from backstop.ports import (
     Clock,
     Events,
@@ -51,6 +54,11 @@ class Backstop:
     def __init__(self, settings: Settings, platform: Platform) -> None:
         self._settings = settings
         self._platform = platform
+
+    def build(self, *functions: str) -> None:
+        """Build these functions now. Raises Incomplete for what cannot be."""
+        for function in functions:
+            getattr(self, function)
 
     @cached_property
     def send(self) -> Handler:
@@ -96,9 +104,11 @@ class Backstop:
     def _rbm(self) -> Rcs:
         from backstop.providers.rbm.client import Rbm
 
-        return Rbm.from_key(
-            dict(self._settings.rbm_key), self._settings.rbm_url, pool=POOL
-        )
+        settings = self._settings
+        try:
+            return Rbm.from_key(dict(settings.rbm_key), settings.rbm_url, pool=POOL)
+        except ValueError:
+            raise Incomplete("RBM_KEY is not a service account's key") from None
 
     @cached_property
     def _bandwidth(self) -> Sms:
@@ -152,8 +162,9 @@ def use(backstop: Backstop) -> None:
     _in_use[:] = [backstop]
 
 
-def backstop() -> Backstop:
-    """Return what this instance serves. Raises Incomplete when nothing is set up."""
+async def serve(function: str, request: Request) -> Response:
+    """Answer *request* by the function of that name, of what is in use."""
     if not _in_use:
-        raise Incomplete("no platform is set up: start functions/local.py")
-    return _in_use[0]
+        return Problem(503, "nothing is set up: start functions/local.py").response()
+    handler: Handler = getattr(_in_use[0], function)
+    return await handler(request)

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from backstop.adapters.embedded.database import Database, instant, micros
+from backstop.adapters.embedded.database import Database
 from backstop.adapters.embedded.stores import (
     SqliteEvents,
     SqliteMessages,
@@ -20,6 +20,7 @@ from backstop.adapters.embedded.stores import (
     SqliteTimers,
     Subscription,
 )
+from backstop.adapters.records import instant, micros
 from backstop.domain import event as events
 from backstop.domain.consent import Choice
 from backstop.domain.event import Event, Type, event_id, read_attributes
@@ -307,7 +308,7 @@ class Desk:
         return stored.value
 
     def rows(self, query: str, *values: object) -> Sequence[Any]:
-        return self.database.reader.execute(query, values).fetchall()
+        return self.database.read(query, *values)
 
     def _step(self) -> bool:
         """Do one thing that is due. Returns whether there was any."""

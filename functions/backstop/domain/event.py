@@ -4,12 +4,14 @@ CloudEvents 1.0. `kind` is what subscriptions filter on; the id is derived from
 the carrier's own, so that its retry is recognisably the same event.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
 
 from backstop.domain.message import Outcome
+from backstop.domain.times import format_time, parse_time
 
 SOURCE = "//backstop"
 
@@ -174,7 +176,7 @@ class Event:
             "ce-type": self.type.name,
             "ce-source": f"{SOURCE}/{self.type.name.split('.')[1]}",
             "ce-subject": self.subject,
-            "ce-time": self.time.isoformat().replace("+00:00", "Z"),
+            "ce-time": format_time(self.time),
             "ce-datacontenttype": "application/json",
             "kind": self.type.kind.value,
             "agentId": self.agent,
@@ -184,19 +186,23 @@ class Event:
         return {name: value for name, value in attributes.items() if value}
 
 
-def read_attributes(attributes: dict[str, str], data: bytes) -> Event:
+def read_attributes(attributes: Mapping[str, object], data: bytes) -> Event:
     """Return the event that `Event.attributes` described.
 
-    Raises KeyError or ValueError for what no version of ours published.
+    Raises ValueError for what no version of ours published.
     """
+    texts = {name: text for name, text in attributes.items() if isinstance(text, str)}
+    kind = CATALOGUE.get(texts.get("ce-type", ""))
+    if kind is None or "ce-id" not in texts or len(texts) < len(attributes):
+        raise ValueError("not an event of ours")
     return Event(
-        id=attributes["ce-id"],
-        type=CATALOGUE[attributes["ce-type"]],
-        time=datetime.fromisoformat(attributes["ce-time"]),
+        id=texts["ce-id"],
+        type=kind,
+        time=parse_time(texts.get("ce-time", "")),
         data=data,
-        agent=attributes.get("agentId", ""),
-        message_id=attributes.get("messageId", ""),
-        attempt=int(attributes.get("attempt", "0")),
+        agent=texts.get("agentId", ""),
+        message_id=texts.get("messageId", ""),
+        attempt=int(texts.get("attempt", "0")),
     )
 
 

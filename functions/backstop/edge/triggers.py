@@ -3,7 +3,6 @@
 import hmac
 from base64 import b64decode
 from collections.abc import Callable, Mapping
-from datetime import datetime
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -21,6 +20,7 @@ from backstop.domain.invalid import Invalid
 from backstop.domain.message import MessageId
 from backstop.domain.signal import Kind as SignalKind
 from backstop.domain.signal import Signal
+from backstop.domain.times import parse_time
 from backstop.edge.answers import Pool, Problem, answer, parse_json, read_body
 from backstop.ports import Ports
 from backstop.providers.bandwidth import wire as bandwidth
@@ -64,11 +64,9 @@ def revoke(ports: Ports) -> Callable[[bytes], None]:
         if not isinstance(body, dict) or not isinstance(body.get("message"), str):
             raise Invalid("message", "must be the id of a message")
         try:
-            due_at = datetime.fromisoformat(body["dueAt"])
+            due_at = parse_time(body["dueAt"])
         except (KeyError, TypeError, ValueError):
             raise Invalid("dueAt", "must be an RFC 3339 time") from None
-        if due_at.tzinfo is None:
-            raise Invalid("dueAt", "must have an offset")
         ring(ports, MessageId(body["message"]), due_at=due_at)
 
     return work
@@ -103,8 +101,9 @@ def record(ports: Ports, settings: Settings) -> Callable[[bytes], None]:
             report(ports, event, read)
         elif event.type in {RCS_SUBSCRIBED, RCS_UNSUBSCRIBED}:
             choice = rbm.consent(event)
-            if choice:
-                consent(ports, choice, [choice.agent])
+            if choice is None:
+                raise Invalid("message.data", "names nobody")
+            consent(ports, choice, [choice.agent])
         elif event.type is SMS_RECEIVED:
             choice = bandwidth.choice(event)
             if choice:
@@ -122,6 +121,6 @@ def _event(raw: bytes) -> Event:
         raise Invalid("message.attributes", "must be those of an event of ours")
     try:
         data = b64decode(message.get("data", ""), validate=True)
-        return read_attributes(dict(attributes), data)
-    except (KeyError, TypeError, ValueError, AttributeError):
+        return read_attributes(attributes, data)
+    except (TypeError, ValueError):
         raise Invalid("message", "is not an event of ours") from None

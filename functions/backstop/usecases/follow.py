@@ -25,7 +25,7 @@ def ring(ports: Ports, message: MessageId, *, due_at: datetime) -> Message | Non
     Raises NotYet while `send` may still be about to store the record (rule 5).
     """
     found = handle(ports, message, due)
-    if found is None and ports.clock.now() < due_at + SEND_TIMEOUT:
+    if found is None and ports.clock.now() - SEND_TIMEOUT < due_at:
         raise NotYet
     return found
 

@@ -8,12 +8,12 @@ commits in groups and flushes before anyone is answered.
 import fcntl
 import sqlite3
 import threading
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -72,21 +72,11 @@ CREATE INDEX IF NOT EXISTS deliveries_dead ON deliveries (seq) WHERE dead;
 GROUP = 256
 """Changes in one commit, at most."""
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
 Change = Callable[[sqlite3.Connection], T]
 
 
 class InUse(Exception):  # noqa: N818 - named for what happened
     """Another process works on this state."""
-
-
-def micros(at: datetime) -> int:
-    return (at - EPOCH) // timedelta(microseconds=1)
-
-
-def instant(at: int) -> datetime:
-    return EPOCH + timedelta(microseconds=at)
 
 
 class Database:
@@ -104,9 +94,8 @@ class Database:
             raise InUse(f"{path} is in use by another Backstop; stop it first") from (
                 error
             )
-        self._readers = threading.local()
-        self._opened: list[sqlite3.Connection] = []
-        self._opening = threading.Lock()
+        # Taken and put back, so that as many are open as ever read at once.
+        self._idle: deque[sqlite3.Connection] = deque()
         self._queue: SimpleQueue[tuple[Change[object], Future[object]] | None] = (
             SimpleQueue()
         )
@@ -123,31 +112,30 @@ class Database:
         Raises what *change* raised (then nothing of it is kept), or
         sqlite3.Error when the commit failed.
         """
+        if not self._thread.is_alive():
+            raise sqlite3.ProgrammingError("closed")
         done: Future[T] = Future()
         self._queue.put((change, done))  # type: ignore[arg-type]
         return done.result()
 
-    @property
-    def reader(self) -> sqlite3.Connection:
-        """The calling thread's connection, for reading what is committed."""
-        connection: sqlite3.Connection | None = getattr(
-            self._readers, "connection", None
-        )
-        if connection is None:
+    def read(self, query: str, *values: object) -> list[Any]:
+        """Return the rows of *query* over what is committed."""
+        try:
+            connection = self._idle.pop()
+        except IndexError:
             connection = self._connect()
             connection.execute("PRAGMA query_only = 1")
-            self._readers.connection = connection
-            with self._opening:
-                self._opened.append(connection)
-        return connection
+        try:
+            return connection.execute(query, values).fetchall()
+        finally:
+            self._idle.append(connection)
 
     def close(self) -> None:
         """Finish what was begun, and let go of the file."""
         self._queue.put(None)
         self._thread.join()
-        with self._opening:
-            for connection in self._opened:
-                connection.close()
+        while self._idle:
+            self._idle.pop().close()
         self._writer.close()
         self._lock.close()
 
@@ -159,24 +147,20 @@ class Database:
         return connection
 
     def _write(self) -> None:
-        while True:
-            head = self._queue.get()
-            if head is None:
-                return
-            group = [head]
-            stopping = False
+        closing = False
+        while not closing:
+            group = [self._queue.get()]
             while len(group) < GROUP:
                 try:
-                    item = self._queue.get_nowait()
+                    group.append(self._queue.get_nowait())
                 except Empty:
                     break
-                if item is None:
-                    stopping = True
-                    break
-                group.append(item)
-            self._commit(group)
-            if stopping:
-                return
+            closing = None in group
+            self._commit([item for item in group if item is not None])
+        while not self._queue.empty():
+            late = self._queue.get()
+            if late:
+                late[1].set_exception(sqlite3.ProgrammingError("closed"))
 
     def _commit(self, group: list[tuple[Change[object], Future[object]]]) -> None:
         results: list[tuple[Future[object], object, BaseException | None]] = []

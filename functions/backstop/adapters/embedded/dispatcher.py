@@ -7,6 +7,8 @@ file.
 """
 
 import json
+import logging
+import sqlite3
 import threading
 from base64 import b64encode
 from collections.abc import Callable, Sequence
@@ -18,8 +20,9 @@ from typing import Any, Protocol
 
 import urllib3
 
-from backstop.adapters.embedded.database import Database, instant, micros
+from backstop.adapters.embedded.database import Database
 from backstop.adapters.embedded.stores import Subscription, forget_old
+from backstop.adapters.records import instant, micros
 from backstop.domain.times import format_time
 from backstop.ports import Random
 
@@ -35,11 +38,17 @@ DEAD_AFTER = 12
 RETENTION = timedelta(days=31)
 """Outcomes and events are kept for this long; a repeat after it is new."""
 
+FAILED_WAIT = 1.0
+"""Seconds of the machine's time until a failing disk is tried again."""
+
 CLEANING = timedelta(minutes=1)
 
 SHORTEST_BACKOFF = timedelta(seconds=1)
 LONGEST_RING_BACKOFF = timedelta(minutes=1)
 LONGEST_PUSH_BACKOFF = timedelta(minutes=10)
+
+
+_log = logging.getLogger(__name__)
 
 
 class MovableClock(Protocol):
@@ -91,6 +100,7 @@ class Dispatcher:
         self._dirty = False
         self._cleaned_at = clock.now()
         self._stopping = False
+        self._ended = threading.Event()
         self._threads: ThreadPoolExecutor | None = None
         self._loop: threading.Thread | None = None
         self._http = urllib3.PoolManager(maxsize=64, retries=False)
@@ -114,6 +124,7 @@ class Dispatcher:
         """Stop beginning anything, and wait for what is under way."""
         with self._changed:
             self._stopping = True
+            self._ended.set()
             self._changed.notify()
         if self._loop:
             self._loop.join()
@@ -134,24 +145,27 @@ class Dispatcher:
 
     def next_due(self) -> datetime | None:
         """Return the instant of the earliest ring or push that is left."""
-        row = self._database.reader.execute(
+        [(next_at,)] = self._database.read(
             "SELECT min(next_at) FROM (SELECT min(next_at) AS next_at FROM timers"
             " UNION ALL SELECT min(next_at) FROM deliveries WHERE NOT dead)"
-        ).fetchone()
-        return None if row[0] is None else instant(row[0])
+        )
+        return None if next_at is None else instant(next_at)
 
     def _run(self) -> None:
-        while True:
-            with self._changed:
-                self._changed.wait_for(
-                    lambda: self._dirty or self._stopping, timeout=self._patience()
-                )
-                if self._stopping:
-                    return
-                self._dirty = False
-            self._clean()
-            for lane in self._lanes:
-                self._begin(lane)
+        while not self._stopping:
+            try:
+                with self._changed:
+                    self._changed.wait_for(
+                        lambda: self._dirty or self._stopping, timeout=self._patience()
+                    )
+                    self._dirty = False
+                self._clean()
+                for lane in self._lanes:
+                    self._begin(lane)
+            except sqlite3.Error as error:
+                # A full or failing disk: go on when it does.
+                _log.error("dispatcher_failed", extra={"cause": type(error).__name__})
+                self._ended.wait(FAILED_WAIT)
 
     def _clean(self) -> None:
         now = self._clock.now()
@@ -163,7 +177,7 @@ class Dispatcher:
         """Return seconds until something new is due, None for "until woken"."""
         now = micros(self._clock.now())
         waits = [
-            self._clock.seconds_until(instant(at))
+            0.0 if at <= now else self._clock.seconds_until(instant(at))
             for lane in self._lanes
             if (at := self._next(lane, now)) is not None
         ]
@@ -173,48 +187,55 @@ class Dispatcher:
         """Return when the lane has more to begin; a full one is woken by answers."""
         if len(lane.busy) >= WIDTH:
             return None
-        due = self._due(lane, now)
-        if any(job.key not in lane.busy for job in due):
+        if self._due(lane, now):
             return now
         if lane.subscription is None:
-            row = self._database.reader.execute(
-                "SELECT min(next_at) FROM timers WHERE next_at > ?", (now,)
-            ).fetchone()
+            rows = self._database.read(
+                "SELECT min(next_at) FROM timers WHERE next_at > ?", now
+            )
         else:
-            row = self._database.reader.execute(
+            rows = self._database.read(
                 "SELECT min(next_at) FROM deliveries"
                 " WHERE subscription = ? AND NOT dead AND next_at > ?",
-                (lane.subscription.name, now),
-            ).fetchone()
-        found: int | None = row[0]
+                lane.subscription.name,
+                now,
+            )
+        found: int | None = rows[0][0]
         return found
 
     def _begin(self, lane: _Lane) -> None:
         for job in self._due(lane, micros(self._clock.now())):
-            if len(lane.busy) >= WIDTH:
-                return
-            if job.key not in lane.busy and self._threads:
+            if len(lane.busy) < WIDTH and self._threads:
                 lane.busy.add(job.key)
                 self._threads.submit(self._deliver, lane, job)
 
     def _due(self, lane: _Lane, now: int) -> list[_Job]:
-        """Return due jobs, those under way included: their rows are still there."""
-        limit = WIDTH + len(lane.busy)
+        """Return what is due and not under way."""
+        # Asked before the file is: a row that is answered while it is read was
+        # busy, and must not be begun again.
+        busy = set(lane.busy)
+        limit = WIDTH + len(busy)
         if lane.subscription is None:
-            rows = self._database.reader.execute(
+            rows = self._database.read(
                 "SELECT message, due_at, tries FROM timers WHERE next_at <= ?"
                 " ORDER BY next_at LIMIT ?",
-                (now, limit),
+                now,
+                limit,
             )
-            return [self._ring(lane, *row) for row in rows]
-        rows = self._database.reader.execute(
+            return [self._ring(lane, *row) for row in rows if row[:2] not in busy]
+        name = lane.subscription.name
+        rows = self._database.read(
             "SELECT seq, tries, published_at, attributes, data"
             " FROM deliveries JOIN events USING (seq)"
             " WHERE subscription = ? AND NOT dead AND next_at <= ?"
             " ORDER BY next_at LIMIT ?",
-            (lane.subscription.name, now, limit),
+            name,
+            now,
+            limit,
         )
-        return [self._push(lane, lane.subscription.name, row) for row in rows]
+        return [
+            self._push(lane, name, row) for row in rows if (row[0], name) not in busy
+        ]
 
     def _ring(self, lane: _Lane, message: str, due_at: int, tries: int) -> _Job:
         body = {"message": message, "dueAt": format_time(instant(due_at))}
@@ -241,6 +262,10 @@ class Dispatcher:
                 self._finish(lane, job)
             else:
                 self._put_off(lane, job, reason)
+        except sqlite3.Error as error:
+            # It will be begun again, but not in a tight loop.
+            _log.error("dispatcher_failed", extra={"cause": type(error).__name__})
+            self._ended.wait(FAILED_WAIT)
         finally:
             lane.busy.discard(job.key)
             self.wake()
@@ -256,7 +281,7 @@ class Dispatcher:
                 timeout=ANSWER_WAIT,
                 redirect=False,
             )
-        except urllib3.exceptions.HTTPError as error:
+        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             return type(error).__name__
         ok = 200 <= answer.status < 300  # noqa: PLR2004 - HTTP's own words
         return None if ok else f"HTTP {answer.status}"

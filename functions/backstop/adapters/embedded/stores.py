@@ -8,16 +8,22 @@ from typing import Any
 
 import msgspec
 
-from backstop.adapters.embedded.database import Database, instant, micros
+from backstop.adapters.embedded.database import Database
+from backstop.adapters.records import (
+    decode_consent,
+    decode_message,
+    encode,
+    instant,
+    make_token,
+    micros,
+    read_token,
+)
 from backstop.domain.consent import Consent
 from backstop.domain.event import Event
 from backstop.domain.message import Message, MessageId, Outcome
 from backstop.errors import AlreadyExists, Conflict
 from backstop.ports import Clock, Page, Stored
 
-_encode = msgspec.json.Encoder().encode
-_message = msgspec.json.Decoder(Message).decode
-_consent = msgspec.json.Decoder(Consent).decode
 _attributes = msgspec.json.Decoder(dict[str, str]).decode
 
 
@@ -71,7 +77,7 @@ class SqliteMessages:
             micros(message.accepted_at),
             message.outcome is Outcome.PENDING,
             _settled(message),
-            _encode(message),
+            encode(message),
         )
 
         def insert(connection: sqlite3.Connection) -> None:
@@ -84,17 +90,19 @@ class SqliteMessages:
         self._database.write(insert)
 
     def load(self, message: MessageId) -> Stored[Message] | None:
-        row = self._database.reader.execute(
-            "SELECT state, version FROM messages WHERE id = ?", (message,)
-        ).fetchone()
-        return None if row is None else Stored(_message(row[0]), row[1])
+        rows = self._database.read(
+            "SELECT state, version FROM messages WHERE id = ?", message
+        )
+        for state, version in rows:
+            return Stored(decode_message(state), version)
+        return None
 
     def save(self, message: Message, *, version: int) -> None:
         row = (
             message.outcome is Outcome.PENDING,
             _settled(message),
             version + 1,
-            _encode(message),
+            encode(message),
             message.id,
             version,
         )
@@ -118,31 +126,34 @@ class SqliteMessages:
         return self._page("", (), limit, token)
 
     def open_of_phone(self, phone: str, agent: str) -> Sequence[MessageId]:
-        rows = self._database.reader.execute(
+        rows = self._database.read(
             "SELECT id FROM messages WHERE phone = ? AND agent = ? AND open",
-            (phone, agent),
+            phone,
+            agent,
         )
         return [MessageId(row[0]) for row in rows]
 
     def _page(
         self, where: str, values: tuple[object, ...], limit: int, token: str
     ) -> Page:
-        before = _read_token(token)
-        rows = self._database.reader.execute(
-            f"SELECT accepted_at, id, state FROM messages WHERE {where}"  # noqa: S608 - our own words
+        before = _before(token)
+        rows = self._database.read(
+            f"SELECT state FROM messages WHERE {where}"  # noqa: S608 - our own words
             " (accepted_at, id) < (?, ?) ORDER BY accepted_at DESC, id DESC LIMIT ?",
-            (*values, *before, limit + 1),
-        ).fetchall()
-        shown = rows[:limit]
-        more = f"{shown[-1][0]}.{shown[-1][1]}" if len(rows) > limit else ""
-        return Page(tuple(_message(row[2]) for row in shown), more)
+            *values,
+            *before,
+            limit + 1,
+        )
+        found = [decode_message(row[0]) for row in rows]
+        shown = tuple(found[:limit])
+        return Page(shown, make_token(shown[-1]) if len(found) > limit else "")
 
 
-def _read_token(token: str) -> tuple[int, str]:
+def _before(token: str) -> tuple[int, str]:
     if not token:
         return 2**63 - 1, ""
-    at, _, message = token.partition(".")
-    return int(at), message
+    accepted_at, message = read_token(token)
+    return micros(accepted_at), message
 
 
 def _settled(message: Message) -> int | None:
@@ -175,14 +186,17 @@ class SqliteRecipients:
         self._database = database
 
     def load(self, phone: str, agent: str) -> Stored[Consent]:
-        row = self._database.reader.execute(
+        rows = self._database.read(
             "SELECT state, version FROM recipients WHERE phone = ? AND agent = ?",
-            (phone, agent),
-        ).fetchone()
-        return Stored(Consent(), 0) if row is None else Stored(_consent(row[0]), row[1])
+            phone,
+            agent,
+        )
+        for state, version in rows:
+            return Stored(decode_consent(state), version)
+        return Stored(Consent(), 0)
 
     def save(self, phone: str, agent: str, consent: Consent, *, version: int) -> None:
-        state = _encode(consent)
+        state = encode(consent)
 
         def write(connection: sqlite3.Connection) -> None:
             if version:
@@ -238,8 +252,8 @@ class SqliteTimers:
 
     def pending(self, limit: int) -> list[tuple[MessageId, datetime]]:
         """Return the timers that ring next, soonest first."""
-        rows = self._database.reader.execute(
-            "SELECT message, next_at FROM timers ORDER BY next_at LIMIT ?", (limit,)
+        rows = self._database.read(
+            "SELECT message, next_at FROM timers ORDER BY next_at LIMIT ?", limit
         )
         return [(MessageId(row[0]), instant(row[1])) for row in rows]
 
@@ -263,7 +277,7 @@ class SqliteEvents:
         now = micros(self._clock.now())
         rows = [
             (
-                (now, _encode(event.attributes()), event.data),
+                (now, encode(event.attributes()), event.data),
                 [s.name for s in self._subscriptions if s.wants(event)],
             )
             for event in events
@@ -287,20 +301,20 @@ class SqliteEvents:
 
     def newest(self, limit: int) -> list[Published]:
         """Return the last *limit* events, newest last."""
-        rows = self._database.reader.execute(
+        rows = self._database.read(
             "SELECT seq, published_at, attributes, data FROM events"
             " ORDER BY seq DESC LIMIT ?",
-            (limit,),
-        ).fetchall()
+            limit,
+        )
         return [_published(*row) for row in reversed(rows)]
 
     def dead_letters(self, limit: int) -> list[DeadLetter]:
         """Return the oldest *limit* deliveries that were given up."""
-        rows = self._database.reader.execute(
+        rows = self._database.read(
             "SELECT subscription, reason, tries, seq, published_at, attributes, data"
             " FROM deliveries JOIN events USING (seq) WHERE dead"
             " ORDER BY seq LIMIT ?",
-            (limit,),
+            limit,
         )
         return [
             DeadLetter(

@@ -150,8 +150,12 @@ def consent(event: Event) -> Choice | None:
     opted_in = _CHOICES.get(event.type)
     if opted_in is None:
         return None
+    try:
+        phone = _phone(parse(event.data))
+    except Malformed:
+        return None
     return Choice(
-        phone=_phone(parse(event.data)),
+        phone=phone,
         agent=event.agent,
         opted_in=opted_in,
         at=event.time,

@@ -1,0 +1,8 @@
+import pytest
+
+pytest.register_assert_rewrite(
+    "contracts.messages_contract",
+    "contracts.recipients_contract",
+    "contracts.timers_contract",
+    "contracts.events_contract",
+)
