@@ -1,0 +1,72 @@
+"""What is settled is forgotten after a month, and nothing else."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from backstop.adapters.embedded.dispatcher import CLEANING, RETENTION
+from backstop.domain.message import Outcome, Rcs
+from contracts.embedded import Embedded
+from contracts.events_contract import event
+from contracts.messages_contract import plain
+from contracts.waiting import until
+
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def platform(tmp_path):
+    platform = Embedded(tmp_path)
+    yield platform
+    platform.close()
+
+
+def settled(platform):
+    now = platform.now()
+    return replace(
+        plain(),
+        rcs={Rcs.DELIVERED: now},
+        announced=Outcome.DELIVERED_RCS,
+        announced_at=now,
+    )
+
+
+def test_an_outcome_is_kept_for_a_month(platform):
+    """A repeat within the month is still recognised; after it the id is free."""
+    known = settled(platform)
+    platform.messages.create(known)
+
+    platform.elapse(RETENTION - DAY)
+    platform.events.publish(event("wake"))
+    platform.settle()
+    assert platform.messages.load(known.id)
+
+    platform.elapse(2 * DAY)
+    platform.events.publish(event("wake again"))
+    until(lambda: platform.messages.load(known.id) is None)
+
+
+def test_what_has_no_outcome_is_kept(platform):
+    """However old: it is not finished."""
+    waiting = plain()
+    platform.messages.create(waiting)
+
+    platform.elapse(12 * RETENTION)
+    platform.events.publish(event("wake"))
+    platform.settle()
+
+    assert platform.messages.load(waiting.id)
+
+
+def test_events_go_when_everybody_has_them(platform):
+    """A dead letter is kept for whoever mends its subscriber."""
+    platform.receiver.always("/receipts", 500)
+    platform.events.publish(event("refused"))
+    platform.elapse(RETENTION + DAY)
+    platform.elapse(CLEANING)
+    platform.events.publish(event("wake"))
+    platform.settle()
+
+    kept = [letter.attributes["ce-id"] for letter in platform.dead_letters()]
+    assert kept == ["refused"]
