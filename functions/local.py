@@ -106,6 +106,8 @@ class Local:
         self._advancing = threading.Lock()
         environ = DEFAULTS | self._carrier_urls(state) | dict(environ)
         settings = Settings.read(environ)
+        carriers = (settings.rbm_url, settings.bandwidth_url)
+        self.simulated = all(carrier.startswith(self.url) for carrier in carriers)
         if host not in LOOPBACK and not settings.api_token:
             raise Incomplete(f"API_TOKEN is missing: {host} is not this machine alone")
         self._log_file = (state / "log.jsonl").open("a")
@@ -461,9 +463,12 @@ def _service_account(state: Path, token_url: str) -> dict[str, str]:
     }
 
 
+SIMULATED = "It is a SIMULATOR: no message leaves this machine."
+REAL = "It talks to REAL carriers: what you send is sent."
+
 HELLO = """\
 Backstop is running: {url}
-It is a SIMULATOR: no message leaves this machine. State is kept in {state}.
+{what} State is kept in {state}.
 An offline phone, and a message that falls back to SMS ten seconds from now:
 
 curl -X PUT {url}/simulator/phones/+15551230001 -d '{{"online": false}}'
@@ -495,7 +500,8 @@ def main() -> int:
     local.start()
     now = int(datetime.now(UTC).timestamp())
     shown = os.path.relpath(state) if state.is_relative_to(root) else state
-    sys.stdout.write(HELLO.format(url=local.url, state=shown, now=now))
+    what = SIMULATED if local.simulated else REAL
+    sys.stdout.write(HELLO.format(url=local.url, what=what, state=shown, now=now))
     sys.stdout.flush()
     stop.wait()
     local.stop()

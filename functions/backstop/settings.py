@@ -9,6 +9,9 @@ from typing import Any
 from backstop.domain.message import Contract, Policy, Terms, Traffic
 from backstop.domain.times import parse_duration
 
+RBM_HOST = "rcsbusinessmessaging.googleapis.com"
+RBM_REGIONS = ("", "us", "europe", "asia")
+
 DEADLINES = {
     Traffic.AUTHENTICATION: timedelta(seconds=60),
     Traffic.PROMOTION: timedelta(hours=24),
@@ -68,9 +71,7 @@ class Settings:
         reader = _Reader(environ)
         settings = cls(
             agents=reader.agents("AGENTS"),
-            rbm_url=reader.text(
-                "RBM_URL", "https://rcsbusinessmessaging.googleapis.com"
-            ),
+            rbm_url=reader.rbm_url("RBM_URL", region="RBM_REGION"),
             rbm_key=reader.key("RBM_KEY"),
             rbm_client_tokens=tuple(
                 token.encode() for token in reader.words("RBM_CLIENT_TOKENS")
@@ -172,6 +173,13 @@ class _Reader:
         except ValueError:
             self._wrong.append(f"{name} is not JSON")
             return {}
+
+    def rbm_url(self, name: str, *, region: str) -> str:
+        prefix = self.text(region, "")
+        if prefix not in RBM_REGIONS:
+            self._wrong.append(f"{region} is none of {', '.join(RBM_REGIONS[1:])}")
+        host = f"{prefix}-{RBM_HOST}" if prefix else RBM_HOST
+        return self.text(name, f"https://{host}")
 
     def key(self, name: str) -> Mapping[str, Any]:
         given = self.json(name)

@@ -8,7 +8,7 @@ import pytest
 from canned import RESET, SILENCE, Answer
 
 from backstop.errors import Refusal, Refused, Throttled, Unanswered
-from backstop.providers.rbm.client import Rbm, regional_url
+from backstop.providers.rbm.client import Rbm
 
 PHONE = "+15550100002"
 BODY = {"contentMessage": {"text": "Code 481 516"}}
@@ -454,10 +454,3 @@ def test_proxies_of_the_environment_are_left_out(carrier, create, monkeypatch):
     create()
 
     assert len(carrier.requests) == 2
-
-
-def test_regions():
-    assert regional_url("") == "https://rcsbusinessmessaging.googleapis.com"
-    assert regional_url("europe") == (
-        "https://europe-rcsbusinessmessaging.googleapis.com"
-    )

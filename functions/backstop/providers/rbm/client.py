@@ -27,7 +27,6 @@ from backstop.providers.answers import (
 )
 
 SCOPE = "https://www.googleapis.com/auth/rcsbusinessmessaging"
-HOST = "rcsbusinessmessaging.googleapis.com"
 
 _CONNECT = 2.0
 _FIRST_PAUSE = 0.25
@@ -40,11 +39,6 @@ _ONE_TRY = timedelta(seconds=2)
 _AGENT_LOOKUP = b"error looking up the rbm agent"
 
 _log = logging.getLogger(__name__)
-
-
-def regional_url(region: str) -> str:
-    """Return the base URL for `us`, `europe` or `asia`, the global one for ""."""
-    return f"https://{region}-{HOST}" if region else f"https://{HOST}"
 
 
 @dataclass(frozen=True, slots=True)
