@@ -8,6 +8,7 @@ import asyncio
 import json
 import logging
 import os
+import re
 import secrets
 import signal
 import socket
@@ -23,6 +24,7 @@ from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
@@ -72,6 +74,9 @@ DEFAULTS = {
     "BANDWIDTH_SECRET": "local-client-secret",
     "BANDWIDTH_CALLBACKS": "local-callback:local-callback-password",
 }
+
+PROVED = ("/webhook", "/sms_webhook")
+"""Entry points that ask each caller for proof, whoever and wherever it is."""
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 SETTLE_WAIT = 60.0
@@ -139,7 +144,9 @@ class Local:
         self.simulator = Simulator(
             state / "simulator.db", self.clock, self._carriers(settings)
         )
-        self.traffic = Traffic(_routes(self, log), host)
+        self.traffic = Traffic(
+            _routes(self, log), host, guarded=bool(settings.api_token)
+        )
         self._server = uvicorn.Server(
             uvicorn.Config(
                 self.traffic,
@@ -241,9 +248,11 @@ class Local:
 class Traffic:
     """Sends a request where it belongs, and counts those under way."""
 
-    def __init__(self, simulator: Starlette, host: str) -> None:
+    def __init__(self, simulator: Starlette, host: str, *, guarded: bool) -> None:
+        """Say that callers are told apart by a token if it is *guarded*."""
         self._simulator = simulator
         self._own = {*LOOPBACK, host}
+        self._guarded = guarded
         self._entries: dict[str, Handler] = {
             name: getattr(import_module(name), name) for name in ENTRY_POINTS
         }
@@ -257,35 +266,67 @@ class Traffic:
             await send({"type": "websocket.close", "code": 1000})
             return
         entry = self._entry(scope)
-        if entry is None:
+        refusal = self._refusal(scope, ours=entry is not None)
+        if refusal:
+            await refusal.response()(scope, receive, send)
+        elif entry is None:
             await self._simulator(scope, receive, send)
-            return
-        self._open += 1
+        else:
+            await self._enter(entry, scope, receive, send)
+
+    async def _enter(
+        self, entry: Handler, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        entered = 0
+
+        async def receive_all() -> MutableMapping[str, Any]:
+            # Under way is what has arrived: a slow sender must not hold up time.
+            nonlocal entered
+            event = await receive()
+            if not event.get("more_body") and not entered:
+                entered = 1
+                self._open += 1
+            return event
+
         try:
-            response = await entry(Request(scope, receive))
-            await response(scope, receive, send)
+            response = await entry(Request(scope, receive_all))
+            await response(scope, receive_all, send)
         finally:
-            self._open -= 1
+            self._open -= entered
 
     def _entry(self, scope: Scope) -> Handler | None:
         """Return the entry point of a path, None for the simulator's."""
-        first = scope["path"].split("/")[1]
+        first = scope["path"].lstrip("/").partition("/")[0]
         if first in {"v1", "upload"}:
             return self._entries["send"]
-        if first in self._entries and first != "send":
-            return self._entries[first]
-        return None if scope["client"][0] in self._own else _strangers
+        return None if first == "send" else self._entries.get(first)
 
+    def _refusal(self, scope: Scope, *, ours: bool) -> Problem | None:
+        """Return why this caller is not served, if it is not.
 
-async def _strangers(_request: Request) -> Response:
-    return Problem(404, "no such path; see the README").response()
+        Without a token only this machine is, and no web page of another site,
+        by whatever name it calls this host. The simulator never is to others.
+        """
+        if ours and (self._guarded or scope["path"] in PROVED):
+            return None
+        if scope["client"][0] not in self._own:
+            return Problem(404, "no such path; see the README")
+        headers = Headers(scope=scope)
+        host = headers.get("host", "")
+        name, colon, _port = host.rpartition(":")
+        if (name if colon else host) not in self._own:
+            return Problem(403, "served to this machine alone, by its own name")
+        origin = headers.get("origin")
+        if origin and origin != f"http://{host}":
+            return Problem(403, "no other site's page is served")
+        return None
 
 
 def _routes(local: Local, log: JsonLog) -> Starlette:
     control = Control(local)
 
     def route(path: str, method: str, handler: Handler) -> Route:
-        return Route(path, answering(_local_only(handler), log), methods=[method])
+        return Route(path, answering(handler, log), methods=[method])
 
     return Starlette(
         routes=[
@@ -301,19 +342,6 @@ def _routes(local: Local, log: JsonLog) -> Starlette:
         ],
         exception_handlers={HTTPException: _framework_error},
     )
-
-
-def _local_only(handler: Handler) -> Handler:
-    """Refuse other names for this host: a web page elsewhere must not get in."""
-
-    async def checked(request: Request) -> Response:
-        host = request.headers.get("host", "").rpartition(":")
-        name = host[0] or host[2]
-        if name not in LOOPBACK:
-            raise Problem(403, "the controls are served to this machine alone")
-        return await handler(request)
-
-    return checked
 
 
 async def _framework_error(_request: Request, error: Exception) -> Response:
@@ -397,7 +425,7 @@ class Control:
 
     async def replay(self, request: Request) -> Response:
         seq, _, subscription = request.path_params["id"].partition("-")
-        known = seq.isdecimal() and await asyncio.to_thread(
+        known = bool(re.fullmatch("[0-9]{1,18}", seq)) and await asyncio.to_thread(
             self._local.events.replay, int(seq), subscription
         )
         if not known:
@@ -422,8 +450,8 @@ def _duration(field: str, given: Any) -> timedelta:
 def _event(event: Published) -> dict[str, Any]:
     attributes = event.attributes
     try:
-        data = json.loads(event.data)
-    except ValueError:
+        data = parse_json(event.data)
+    except Invalid:
         data = None
     return {
         "id": attributes.get("ce-id"),

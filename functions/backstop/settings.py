@@ -18,6 +18,9 @@ DEADLINES = {
 }
 OTHER_DEADLINE = timedelta(minutes=10)
 
+LONGEST_REQUEST = timedelta(seconds=20)
+"""From an SMS claim to the end of its request: no answer is lost before (rule 2)."""
+
 POLICIES = {
     Traffic.AUTHENTICATION: Policy.PROMPT,
     Traffic.PROMOTION: Policy.STRICT,
@@ -101,9 +104,11 @@ class Settings:
             margin=reader.duration("MARGIN", timedelta(seconds=5)),
             grace=reader.duration("GRACE", timedelta(seconds=60)),
             lost_answer_prompt=reader.duration(
-                "LOST_ANSWER_PROMPT", timedelta(seconds=30)
+                "LOST_ANSWER_PROMPT", timedelta(seconds=30), over=LONGEST_REQUEST
             ),
-            lost_answer=reader.duration("LOST_ANSWER", timedelta(minutes=15)),
+            lost_answer=reader.duration(
+                "LOST_ANSWER", timedelta(minutes=15), over=LONGEST_REQUEST
+            ),
             receipt_wait=reader.duration(
                 "RECEIPT_WAIT", timedelta(hours=2, minutes=15)
             ),
@@ -227,12 +232,17 @@ class _Reader:
             pairs.append((user, password))
         return tuple(pairs)
 
-    def duration(self, name: str, default: timedelta) -> timedelta:
+    def duration(
+        self, name: str, default: timedelta, *, over: timedelta = timedelta(0)
+    ) -> timedelta:
         text = self._environ.get(name, "").strip()
         if not text:
             return default
         try:
-            return parse_duration(text)
+            duration = parse_duration(text)
         except ValueError:
             self._wrong.append(f'{name} is not a duration such as "60s"')
             return default
+        if duration <= over:
+            self._wrong.append(f"{name} must be more than {over.total_seconds():g}s")
+        return duration

@@ -16,7 +16,8 @@ from .state import Job, Store
 
 PARALLEL = 32
 _TIMEOUT = urllib3.Timeout(total=10.0)
-_LONGEST_SLEEP = 3600.0
+# The clock may be set meanwhile, or the machine suspended.
+_LONGEST_SLEEP = 5.0
 
 _log = logging.getLogger("simulator")
 

@@ -131,6 +131,46 @@ def test_every_state_has_its_decision():
             assert all(set(row) == set(Rcs) for row in rows.values())
 
 
+def test_an_outcome_is_never_shown_lower_than_it_was_told():
+    """A receipt for a lost attempt does not reopen what ended in doubt."""
+    tale = Tale()
+    tale.refused()
+    tale.claim()
+    tale.hear(Kind.SMS_UNANSWERED, attempt=1)
+    while not tale.wants(Do.FALL_BACK):
+        tale.ring()
+    tale.claim()
+    tale.hear(Kind.SMS_REFUSED, attempt=2)
+    assert tale.outcome is Outcome.UNCONFIRMED
+
+    tale.hear(Kind.SMS_SENT, attempt=1, event="late")
+    tale.hear(Kind.ACKNOWLEDGE)
+
+    assert tale.outcome is Outcome.UNCONFIRMED
+    assert tale.message.closed is None
+
+
+def test_a_repeated_event_asks_for_what_is_unfinished():
+    """Its first coming may have died after the save."""
+    tale = Tale().accepted()
+    tale.hear(Kind.RCS_DELIVERED, event="e1")
+
+    actions = tale.hear(Kind.RCS_DELIVERED, event="e1")
+    assert Do.PUBLISH in {action.do for action in actions}
+
+
+def test_a_carriers_clock_moves_no_wait():
+    """A receipt from the far future is awaited no longer than any other."""
+    tale = Tale()
+    tale.refused()
+    tale.claim()
+    far = START.replace(year=9999)
+    tale.hear(Kind.SMS_SENT, attempt=1, event="far", at=far)
+
+    waits = [at for at, _signal in agenda(tale.message)]
+    assert waits == [tale.now + tale.message.terms.receipt_wait]
+
+
 def test_a_repeated_event_is_old_news():
     """The carrier's id is remembered with the effect of its event."""
     tale = Tale().accepted()

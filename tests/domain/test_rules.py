@@ -10,6 +10,7 @@ import pytest
 
 from backstop.domain.lifecycle import agenda
 from backstop.domain.message import (
+    Action,
     Closed,
     Contract,
     Do,
@@ -158,6 +159,46 @@ class TestRule3:
         assert tale.outcome is Outcome.FAILED
 
 
+class TestUnsent:
+    """A provider that took the SMS and then says it never left."""
+
+    def test_it_is_tried_once_more(self):
+        """Known not sent, so a second request is no second SMS."""
+        tale = unreachable()
+        tale.claim()
+        tale.hear(Kind.SMS_QUEUED, attempt=1)
+        tale.hear(Kind.SMS_UNSENT, attempt=1, code=5101)
+        assert tale.wants(Do.FALL_BACK)
+        tale.claim()
+        tale.hear(Kind.SMS_QUEUED, attempt=2)
+        tale.hear(Kind.SMS_UNSENT, attempt=2, code=5101)
+
+        assert not tale.wants(Do.FALL_BACK)
+        assert tale.outcome is Outcome.FAILED
+
+    def test_strict_takes_no_word_for_it(self):
+        """One request, whatever is said of it later."""
+        tale = unreachable(Policy.STRICT)
+        tale.claim()
+        tale.hear(Kind.SMS_QUEUED, attempt=1)
+        tale.hear(Kind.SMS_UNSENT, attempt=1, code=5101)
+
+        assert not tale.wants(Do.FALL_BACK)
+        assert tale.outcome is Outcome.FAILED
+
+    def test_after_an_outcome_it_is_only_told(self):
+        """An old code is not sent days later."""
+        tale = unreachable()
+        tale.claim()
+        tale.hear(Kind.SMS_QUEUED, attempt=1)
+        while tale.outcome is Outcome.PENDING:
+            tale.ring()
+        tale.hear(Kind.SMS_UNSENT, attempt=1, code=5101)
+
+        assert not tale.wants(Do.FALL_BACK)
+        assert tale.outcome is Outcome.FAILED
+
+
 class TestRule4:
     """One kind of timer; a ring arms the next while there is no outcome."""
 
@@ -213,7 +254,7 @@ class TestRule7:
     def test_a_refusal_of_the_second_create_is_doubt(self):
         """The first one, found unfinished, may have been accepted."""
         tale = Tale()
-        tale.hear(Kind.REPEAT)
+        tale.ring(tale.now)
         tale.refused()
 
         assert tale.rcs is Rcs.REVOKING
@@ -222,7 +263,7 @@ class TestRule7:
         """Once the first one's refusal is heard too, nothing can arrive."""
         tale = Tale()
         first = tale.action(Do.CREATE)
-        tale.hear(Kind.REPEAT)
+        tale.ring(tale.now)
         tale.refused()
         tale.hear(Kind.RCS_REFUSED, number=first.number, attempt=1)
 
@@ -294,6 +335,43 @@ class TestRule8:
 
         assert again_at in {at for at, _signal in agenda(tale.message)}
 
+    @pytest.mark.parametrize("word", [Kind.CANCEL, Kind.ACKNOWLEDGE, Kind.OPT_OUT])
+    def test_a_copy_that_was_called_back_is_asked_for_until_its_expiry(
+        self, word: Kind
+    ):
+        """An outcome that is told already does not end the revocation."""
+        tale = Tale(traffic=Traffic.PROMOTION).accepted()
+        tale.hear(word)
+        for _ in range(5):
+            again_at = tale.now + timedelta(seconds=90)
+            tale.hear(
+                Kind.RCS_REVOKE_UNANSWERED,
+                number=tale.action(Do.REVOKE).number,
+                again_at=again_at,
+            )
+            tale.arm()
+            actions: tuple[Action, ...] = ()
+            while Do.REVOKE not in {action.do for action in actions}:
+                actions = tale.ring()
+
+        assert tale.now < tale.message.terms.deadline
+
+    @pytest.mark.parametrize("word", [Kind.CANCEL, Kind.ACKNOWLEDGE, Kind.OPT_OUT])
+    def test_a_word_said_again_finishes_what_a_crash_left(self, word: Kind):
+        """The trigger that died is the one that comes back."""
+        tale = Tale(traffic=Traffic.PROMOTION).accepted()
+        tale.hear(word)
+
+        assert Do.REVOKE in {action.do for action in tale.hear(word)}
+
+    def test_a_create_that_may_be_under_way_is_left_to_the_watch(self):
+        """A parallel repeat begins no second create, and none is forgotten."""
+        tale = Tale()
+        assert Do.CREATE not in {action.do for action in tale.hear(Kind.REPEAT)}
+        tale.arm()
+
+        assert Do.CREATE in {action.do for action in tale.ring()}
+
     def test_no_create_after_the_expiry(self):
         """What begins after its expiry would be born expired."""
         tale = Tale()
@@ -335,6 +413,16 @@ class TestRule10:
         assert tale.wants(Do.FALL_BACK)
         assert tale.wants(Do.REVOKE)
 
+    @pytest.mark.parametrize("policy", [Policy.CONFIRMED, Policy.STRICT])
+    def test_the_others_wait_for_an_answer(self, policy: Policy):
+        """An unanswered DELETE is no reason for an SMS before the grace is over."""
+        tale = Tale(policy).accepted()
+        tale.ring()
+        tale.deleted(Kind.RCS_REVOKE_UNANSWERED)
+
+        assert tale.rcs is Rcs.REVOKING
+        assert not tale.wants(Do.FALL_BACK)
+
 
 class TestRule11:
     """STRICT under the older contract does not DELETE before the grace ends."""
@@ -358,6 +446,15 @@ class TestRule11:
         assert tale.wants(Do.REVOKE)
         assert tale.outcome is Outcome.UNCONFIRMED
 
+    def test_a_doubtful_refusal_waits_for_the_expiry_event(self):
+        """Only the event could prove that no copy is out there."""
+        tale = Tale(Policy.STRICT, Contract.LEGACY)
+        tale.refused(clean=False)
+        assert tale.message.overdue_at is None
+
+        tale.hear(Kind.RCS_EXPIRED, event="proof")
+        assert tale.wants(Do.FALL_BACK)
+
     def test_proof_after_the_grace_sends_nothing(self):
         """It only turns doubt into failure."""
         tale = Tale(Policy.STRICT).accepted()
@@ -373,6 +470,15 @@ class TestRule11:
 
 class TestRule12:
     """HEDGE revokes on a handset's receipt, else at the deadline."""
+
+    def test_many_handset_receipts_ask_once(self):
+        """Repeats of a receipt are no reason to ask again."""
+        tale = Tale(Policy.HEDGE).accepted()
+        tale.claim()
+        for event in "abc":
+            tale.hear(Kind.SMS_DELIVERED, attempt=1, event=event, by="handset")
+
+        assert len(tale.message.unfinished(Do.REVOKE)) == 1
 
     @pytest.mark.parametrize(("by", "revokes"), [("handset", True), ("carrier", False)])
     def test_only_a_handset_is_believed(self, by: str, revokes: bool):

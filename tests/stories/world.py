@@ -48,8 +48,8 @@ REAL = Pace(
     ttl=2,
     margin=0.5,
     grace=2,
-    lost_answer_prompt=3,
-    lost_answer=4,
+    lost_answer_prompt=21,
+    lost_answer=22,
     receipt_wait=6,
 )
 

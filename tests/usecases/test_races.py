@@ -11,11 +11,11 @@ import pytest
 from backstop.domain import event as events
 from backstop.domain.message import Do, Outcome, Policy, Rcs, Traffic, message_key
 from backstop.domain.signal import Kind, Signal
-from backstop.errors import Unanswered
+from backstop.errors import Refusal, Refused, Unanswered
 from backstop.usecases.accept import SEND_TIMEOUT, Differs, OptedOut, accept
 from backstop.usecases.follow import NotYet, ring
 from backstop.usecases.handle import handle
-from usecases.desk import AGENT, Desk
+from usecases.desk import AGENT, Death, Desk
 
 Open = Callable[..., Desk]
 
@@ -35,6 +35,11 @@ def open_desk(tmp_path: Path) -> Iterator[Open]:
 
 def _hear(desk: Desk, kind: Kind) -> None:
     signal = Signal(kind=kind, event=kind.value)
+    handle(desk.ports(), desk.key, lambda _m, _now: [signal])
+
+
+def _hear_sent(desk: Desk) -> None:
+    signal = Signal(kind=Kind.SMS_SENT, attempt=1, event="sent")
     handle(desk.ports(), desk.key, lambda _m, _now: [signal])
 
 
@@ -66,6 +71,27 @@ class TestRule2:
 
         assert desk.carriers.texts == []
         assert desk.message().outcome is Outcome.SUPPRESSED
+
+    def test_a_receipt_for_the_lost_attempt_stops_the_second(self, open_desk: Open):
+        """Between the second claim and its request, the first may be heard of."""
+        desk = open_desk(rcs="unreachable", sms="lost")
+        desk.send()
+
+        def second_claim() -> None:
+            desk.fate.meanwhile["messages.load"] = lambda: _hear_sent(desk)
+
+        def lost() -> None:
+            # The saves that follow: the lost answer, then the second claim.
+            desk.fate.meanwhile["events.publish"] = claim_next
+
+        def claim_next() -> None:
+            desk.fate.meanwhile["messages.save"] = second_claim
+
+        desk.fate.meanwhile["sms.send"] = lost
+        desk.run(until=timedelta(minutes=20))
+
+        assert [a.live for a in desk.message().sms] == [True, False]
+        assert desk.fate.names.count("sms.send") == 1
 
     def test_a_claim_that_waited_too_long_is_given_back(self, open_desk: Open):
         """No request starts later than ten seconds after its claim."""
@@ -115,6 +141,77 @@ class TestRule5:
         desk.run()
 
         assert desk.message().outcome is not Outcome.PENDING
+
+
+class TestRule7:
+    """A refusal after silence may hide a copy."""
+
+    def test_a_refusal_after_silence_is_called_back(self, open_desk: Open):
+        """The client's word for an earlier try without an answer is heeded."""
+        desk = open_desk(rcs="unreachable")
+
+        def doubtful(**_what: Any) -> None:
+            raise Refused("404", refusal=Refusal.UNREACHABLE, after_silence=True)
+
+        desk.carriers.create = doubtful  # type: ignore[method-assign]
+        desk.send()
+
+        assert desk.carriers.deletes
+        assert desk.message().rcs_state is Rcs.REVOKE_FAILED
+
+
+class TestRule8:
+    """No create starts after `expireTime`."""
+
+    def test_a_create_that_comes_too_late_is_not_begun(self, open_desk: Open):
+        """However long the record took: RBM is not asked."""
+        desk = open_desk()
+
+        def slow() -> None:
+            desk.clock.at += timedelta(minutes=10)
+
+        desk.fate.meanwhile["messages.create"] = slow
+        desk.send()
+        desk.run()
+
+        assert "rcs.create" not in desk.fate.names
+        assert desk.message().outcome is Outcome.DELIVERED_SMS
+
+
+class TestRule10:
+    """PROMPT waits two seconds for its DELETE, the others longer."""
+
+    @pytest.mark.parametrize(("policy", "seconds"), [("PROMPT", 2), ("CONFIRMED", 10)])
+    def test_the_budget_of_a_delete(self, open_desk: Open, policy: str, seconds: int):
+        """A code is worth more than an answer."""
+        desk = open_desk(rcs="silent", policy=Policy(policy))
+        budgets = []
+        revoke = desk.carriers.revoke
+
+        def timed(**what: Any) -> None:
+            budgets.append(what["budget"])
+            revoke(**what)
+
+        desk.carriers.revoke = timed  # type: ignore[method-assign]
+        desk.send()
+        desk.run()
+
+        assert budgets[0] == timedelta(seconds=seconds)
+
+
+class TestRule12:
+    """Whose "delivered" it is depends on the sender."""
+
+    @pytest.mark.parametrize(("handset", "by"), [(True, "handset"), (False, "carrier")])
+    def test_the_sender_says_who_reports(self, open_desk: Open, handset: bool, by: str):
+        """Toll-free numbers and short codes hear from the handset."""
+        desk = open_desk(rcs="unreachable")
+        order = desk.order()
+        request = replace(order.request, handset_receipts=handset)
+        accept(desk.ports(rcs=True), replace(order, request=request))
+        desk.run()
+
+        assert desk.message().sms[0].by == by
 
 
 class TestRule9:
@@ -167,6 +264,20 @@ class TestRule14:
         assert not desk.rows("SELECT * FROM timers")
         assert not desk.rows("SELECT * FROM messages")
 
+    def test_an_opt_out_that_died_half_way_comes_back(self, open_desk: Open):
+        """The consent was saved; the messages are closed by the repeat."""
+        desk = open_desk(rcs="silent", traffic=Traffic.PROMOTION)
+        desk.send()
+
+        def die() -> None:
+            raise Death
+
+        desk.fate.meanwhile["messages.open_of_phone"] = die
+        desk.opt_out()
+        desk.run()
+
+        assert desk.message().outcome is Outcome.SUPPRESSED
+
 
 class TestRule15:
     """Ids are one namespace per agent, across phones."""
@@ -187,6 +298,34 @@ class TestRule15:
     def test_another_agent_has_ids_of_its_own(self):
         """Two agents may use the same id."""
         assert message_key("one", "id") != message_key("two", "id")
+
+
+def test_one_sms_is_handed_over_once(open_desk: Open):
+    """What is claimed in the same breath is not announced once more."""
+    desk = open_desk(rcs="unreachable")
+    desk.send()
+    desk.run()
+
+    due = desk.rows(
+        "SELECT count(*) FROM events WHERE CAST(attributes AS TEXT) LIKE '%sms.due%'"
+    )
+    assert due[0][0] == 1
+
+
+def test_a_refused_repeat_leaves_no_timer(open_desk: Open):
+    """A 409 changes nothing, not even the queue."""
+    desk = open_desk()
+    desk.send()
+    desk.run()
+    desk.clock.at += timedelta(seconds=1)
+    order = desk.order()
+    terms = replace(order.terms, deadline=order.terms.deadline + timedelta(days=1))
+    other = replace(order, terms=terms, phone="+15551230002")
+
+    with pytest.raises(Differs):
+        accept(desk.ports(rcs=True), other)
+
+    assert not desk.rows("SELECT * FROM timers")
 
 
 def test_the_timer_is_armed_before_the_record_exists(open_desk: Open):

@@ -80,15 +80,16 @@ def advance(message: Message, signal: Signal, now: datetime) -> Step:
     Pure. A signal without meaning here returns the message as it is, or with
     one more line of history.
     """
-    if signal.event and any(entry.id == signal.event for entry in message.history):
-        return _again(message, now)
-    if signal.kind in {Kind.REPEAT, Kind.RING}:
-        message = _without_timers(message, now) if signal.kind is Kind.RING else message
-        step = _again(message, now)
+    heard = any(signal.event and entry.id == signal.event for entry in message.history)
+    if signal.kind is Kind.RING:
+        step = _again(_begin_again(_without_timers(message, now), now), now)
+    elif heard or _is_said_again(message, signal):
+        step = _again(_look_after_create(message, now), now)
     else:
         step = Step(FOLDS[signal.kind](message, signal, now))
     after = _watch(_announce(_decide(_forget_moot(step.message), now), now))
-    if signal.event or (signal.kind not in SILENT and after != message):
+    news = signal.event or (signal.kind not in SILENT and after != message)
+    if news and not heard:
         after = _remember(after, signal, now)
     known = {action.number for action in message.todo}
     fresh = tuple(action for action in after.todo if action.number not in known)
@@ -170,6 +171,8 @@ def _refused(message: Message, signal: Signal, now: datetime) -> Message:
     message = _drop(message, Do.CREATE)
     if _all_refused(message):
         return _with_rcs(message, signal.refusal, now)
+    if policy.awaits_expiry(message):
+        return message
     # Rule 7: an earlier create was not answered, so a copy may be out there.
     return _overdue(message, now)
 
@@ -217,7 +220,8 @@ def _sms_evidence(message: Message, signal: Signal, now: datetime) -> Message:
             attempt,
             state=state if climbs else attempt.state,
             at=at if climbs else attempt.at,
-            queued_at=attempt.queued_at or at,
+            # By our own clock: waits must not depend on a carrier's.
+            queued_at=attempt.queued_at or now,
             provider_id=attempt.provider_id or signal.provider_id,
             segments=attempt.segments or signal.segments,
             by=(signal.by or attempt.by) if climbs else attempt.by,
@@ -232,7 +236,7 @@ def _sms_evidence(message: Message, signal: Signal, now: datetime) -> Message:
         and message.terms.policy is Policy.HEDGE
     ):
         # Rule 12: a carrier's "delivered" would not be enough for this.
-        return _revoke(message, now)
+        return _revoke_once(message, now)
     return message
 
 
@@ -258,7 +262,14 @@ def _sms_not_sent(message: Message, signal: Signal, now: datetime) -> Message:
 
 def _sms_unsent(message: Message, signal: Signal, now: datetime) -> Message:
     """The provider's own fault, after it had taken the SMS; it says: not sent."""
-    if message.terms.policy is Policy.STRICT or len(message.sms) > 1:
+    over = (message.due_at or now) + message.terms.receipt_wait
+    told = message.announced is not Outcome.PENDING
+    if (
+        message.terms.policy is Policy.STRICT
+        or len(message.sms) > 1
+        or told
+        or (now > over)
+    ):
         return _sms_evidence(message, replace(signal, kind=Kind.SMS_FAILED), now)
     message = _drop_request(message, signal.attempt)
     return _change_attempt(
@@ -429,25 +440,32 @@ def agenda(message: Message) -> Iterator[tuple[datetime, Signal]]:
     hedged = terms.policy is Policy.HEDGE
     if waiting and message.rcs_state in OPEN and (pending or hedged):
         yield terms.deadline + terms.margin, Signal(kind=Kind.DEADLINE_PASSED)
-    if not pending:
-        return
+    for action in message.unfinished(Do.REVOKE):
+        # Whatever else has come of the message: until RBM withdraws it by itself,
+        # a copy that was called back may still arrive.
+        if action.again_at and (pending or action.again_at < terms.deadline):
+            yield action.again_at, Signal(kind=Kind.REPEAT)
+    if pending:
+        yield from _agenda_without_outcome(message)
+
+
+def _agenda_without_outcome(message: Message) -> Iterator[tuple[datetime, Signal]]:
+    terms = message.terms
     since = message.overdue_at or message.closed_at
     if since and not message.late and policy.grace_matters(message):
         yield since + terms.grace, Signal(kind=Kind.GRACE_OVER)
-    for action in message.unfinished(Do.CREATE, Do.REVOKE, Do.FALL_BACK):
+    for action in message.unfinished(Do.CREATE, Do.FALL_BACK):
         again_at = action.at or action.again_at
         if again_at and not (action.do is Do.CREATE and again_at >= terms.deadline):
             yield again_at, Signal(kind=Kind.REPEAT)
     for attempt in message.sms:
+        signal = Signal(kind=Kind.ANSWER_LOST, attempt=attempt.number)
         if _claimed(message, attempt.number) and not attempt.lost:
-            lost_at = attempt.claimed_at + terms.lost_answer
-            yield lost_at, Signal(kind=Kind.ANSWER_LOST, attempt=attempt.number)
+            yield attempt.claimed_at + terms.lost_answer, signal
         elif attempt.live and attempt.state in {Sms.QUEUED, Sms.SENT}:
-            overdue_at = (attempt.queued_at or attempt.at) + terms.receipt_wait
-            yield (
-                overdue_at,
-                Signal(kind=Kind.RECEIPT_OVERDUE, attempt=attempt.number),
-            )
+            since = attempt.queued_at or attempt.claimed_at
+            overdue = replace(signal, kind=Kind.RECEIPT_OVERDUE)
+            yield since + terms.receipt_wait, overdue
 
 
 def due(message: Message, now: datetime) -> tuple[Signal, ...]:
@@ -473,22 +491,40 @@ def next_up(message: Message) -> tuple[datetime, str] | None:
 # Small steps -----------------------------------------------------------------
 
 
+def _is_said_again(message: Message, signal: Signal) -> bool:
+    """Whether the trigger was here before and may have died half-way."""
+    words = {Kind.CANCEL, Kind.ACKNOWLEDGE, Kind.OPT_OUT}
+    return signal.kind is Kind.REPEAT or (
+        message.closed is not None and signal.kind in words
+    )
+
+
 def _again(message: Message, now: datetime) -> Step:
     """Ask once more for what is unfinished, the SMS request excepted (rule 1)."""
-    creates = message.unfinished(Do.CREATE)
-    if creates:
-        message = _drop(message, Do.CREATE)
-        # Rule 8: no create starts after `expireTime`.
-        if now < message.terms.deadline:
-            message = _create(message)
     actions = tuple(
         action
         for action in message.todo
         if action.do not in {Do.SEND_SMS, Do.CREATE}
         and not (action.do is Do.FALL_BACK and action.at and action.at > now)
     )
-    actions += message.unfinished(Do.CREATE)
     return Step(message, actions)
+
+
+def _begin_again(message: Message, now: datetime) -> Message:
+    """Begin another create in place of one that was not answered."""
+    if not message.unfinished(Do.CREATE):
+        return message
+    message = _drop(message, Do.CREATE)
+    # Rule 8: no create starts after `expireTime`.
+    return _create(message) if now < message.terms.deadline else message
+
+
+def _look_after_create(message: Message, now: datetime) -> Message:
+    """Let the watch see to a create that may be under way, or may have died."""
+    for action in message.unfinished(Do.CREATE):
+        if action.again_at is None:
+            message = _amend(message, action.number, again_at=now + FIRST_RETRY)
+    return message
 
 
 def _without_timers(message: Message, now: datetime) -> Message:

@@ -279,7 +279,12 @@ class Message:
 
     @property
     def outcome(self) -> Outcome:
-        """What became of the message, derived from legs and `closed` alone."""
+        """What became of the message: what was published, or better."""
+        return max(self._derived, self.announced, key=lambda outcome: outcome.rank)
+
+    @property
+    def _derived(self) -> Outcome:
+        """What legs and `closed` alone say."""
         rcs, sms = self.rcs_state, self.sms_state
         if rcs in ARRIVED:
             both = sms is Sms.DELIVERED

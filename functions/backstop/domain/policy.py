@@ -102,6 +102,12 @@ STRICT_UNDER_LEGACY: Mapping[Phase, Row] = {
 }
 
 
+def awaits_expiry(message: Message) -> bool:
+    """Whether only RBM's own expiry event could prove a withdrawal."""
+    terms = message.terms
+    return terms.policy is Policy.STRICT and terms.contract is Contract.LEGACY
+
+
 def rows(policy: Policy, contract: Contract) -> Mapping[Phase, Row]:
     if policy is Policy.STRICT and contract is Contract.LEGACY:
         return STRICT_UNDER_LEGACY

@@ -119,6 +119,7 @@ class Api:
         if request.method == "GET":
             return lambda: self._get(phone, name, query)
         if request.method == "DELETE":
+            await read_body(request, BODY_LIMIT)
             return lambda: self._cancel(phone, name, query)
         raise _wrong_method("GET, DELETE")
 

@@ -73,7 +73,7 @@ def accept(ports: Ports, order: Order) -> Message:
     try:
         ports.messages.create(message)
     except AlreadyExists:
-        return _repeated(ports, order)
+        return _repeated(ports, order, armed=message.wake_at)
     if message.wake_at and ports.clock.now() >= message.wake_at:
         # The ring may have come before the record, and found nothing (rule 5).
         ports.timers.arm(message.id, at=message.wake_at)
@@ -91,13 +91,18 @@ def accept(ports: Ports, order: Order) -> Message:
     return act(ports, type(step)(message, left))
 
 
-def _repeated(ports: Ports, order: Order) -> Message:
-    """Answer as before, and finish what a crash may have left (promise 2)."""
+def _repeated(ports: Ports, order: Order, *, armed: datetime | None = None) -> Message:
+    """Answer as before, and finish what a crash may have left (promise 2).
+
+    The timer that was armed for nothing is spared, unless it is the message's.
+    """
     key = message_key(order.agent, order.message_id)
     stored = ports.messages.load(key)
     if stored is None:
         raise Differs
     known = stored.value
+    if armed and armed != known.wake_at:
+        ports.timers.disarm(key, at=armed)
     if known.phone != order.phone or known.request.digest != order.request.digest:
         raise Differs
     return handle(ports, key, lambda _m, _now: [Signal(kind=Kind.REPEAT)]) or known

@@ -43,7 +43,7 @@ SMS_BUDGET = timedelta(seconds=10)
 SHORTEST_WAIT = timedelta(seconds=10)
 LONGEST_WAIT = timedelta(minutes=10)
 
-SAVES = 20
+SAVES = 100
 """Attempts at one commit. Every loser means that another has won."""
 
 
@@ -98,7 +98,8 @@ def _change(ports: Ports, message: MessageId, signals: Signals) -> Step | None:
         step = advance_all(before, signals(before, now), now)
         if ports.sms and any(action.do is Do.FALL_BACK for action in step.actions):
             claim = advance_all(step.message, [Signal(kind=Kind.SMS_CLAIM)], now)
-            step = Step(claim.message, (*step.actions, *claim.actions))
+            left = tuple(a for a in step.actions if a in claim.message.todo)
+            step = Step(claim.message, (*left, *claim.actions))
         if step.message == before:
             return step
         try:
@@ -132,7 +133,8 @@ def _create(ports: Ports, message: Message, action: Action) -> list[Signal]:
     answer = Signal(
         kind=Kind.RCS_ACCEPTED, number=action.number, attempt=action.attempt
     )
-    if ports.clock.now() >= message.terms.deadline:
+    left = message.terms.deadline - ports.clock.now()
+    if left <= timedelta(0):
         # Not begun, so not accepted: no copy starts its life expired (rule 8).
         return [
             replace(answer, kind=Kind.RCS_THROTTLED, again_at=message.terms.deadline)
@@ -146,7 +148,7 @@ def _create(ports: Ports, message: Message, action: Action) -> list[Signal]:
             phone=message.phone,
             message_id=message.message_id,
             body=_rbm_body(message),
-            budget=RBM_BUDGET,
+            budget=min(left, RBM_BUDGET),
         )
     except Refused as no:
         rejected = no.refusal is Refusal.REJECTED
@@ -164,11 +166,11 @@ def _create(ports: Ports, message: Message, action: Action) -> list[Signal]:
                 answer,
                 kind=Kind.RCS_THROTTLED,
                 clean=not later.after_silence,
-                again_at=_later(ports, message, later.after),
+                again_at=_later(ports, message.accepted_at, later.after),
             )
         ]
     except Unanswered:
-        again_at = _later(ports, message)
+        again_at = _later(ports, message.accepted_at)
         return [replace(answer, kind=Kind.RCS_UNANSWERED, again_at=again_at)]
     return [answer]
 
@@ -187,7 +189,7 @@ def _revoke(ports: Ports, message: Message, action: Action) -> list[Signal]:
     except Refused:
         return [Signal(kind=Kind.RCS_REVOKE_FAILED, number=action.number)]
     except (Throttled, Unanswered):
-        again_at = _later(ports, message)
+        again_at = _later(ports, message.rcs[Rcs.REVOKING])
         return [
             Signal(
                 kind=Kind.RCS_REVOKE_UNANSWERED,
@@ -240,7 +242,7 @@ def _send_sms(ports: Ports, message: Message, action: Action) -> list[Signal]:
             budget=SMS_BUDGET,
         )
     except Throttled as later:
-        again_at = _later(ports, message, later.after)
+        again_at = _later(ports, message.due_at or now, later.after)
         return [Signal(kind=Kind.SMS_THROTTLED, attempt=attempt, again_at=again_at)]
     except Refused:
         return [Signal(kind=Kind.SMS_REFUSED, attempt=attempt)]
@@ -335,12 +337,12 @@ def _rbm_body(message: Message) -> Json:
     return body
 
 
-def _later(ports: Ports, message: Message, wish: timedelta | None = None) -> datetime:
+def _later(ports: Ports, since: datetime, wish: timedelta | None = None) -> datetime:
     """Return when to try again: a share of the time already lost, jittered.
 
     That grows like an exponential backoff, without a count to keep.
     """
     now = ports.clock.now()
-    lost = now - (message.overdue_at or message.accepted_at)
+    lost = now - since
     wait = min(max(lost, SHORTEST_WAIT), LONGEST_WAIT) * (0.5 + ports.random.random())
     return now + max(wait, wish or wait)

@@ -38,6 +38,9 @@ DEAD_AFTER = 12
 RETENTION = timedelta(days=31)
 """Outcomes and events are kept for this long; a repeat after it is new."""
 
+LONGEST_SLEEP = 5.0
+"""Seconds until the clock is asked again: it may be set, or the machine suspended."""
+
 FAILED_WAIT = 1.0
 """Seconds of the machine's time until a failing disk is tried again."""
 
@@ -173,15 +176,16 @@ class Dispatcher:
             self._cleaned_at = now
             self._database.write(partial(forget_old, before=now - RETENTION))
 
-    def _patience(self) -> float | None:
-        """Return seconds until something new is due, None for "until woken"."""
+    def _patience(self) -> float:
+        """Return the machine's seconds until it is time to look again."""
         now = micros(self._clock.now())
         waits = [
             0.0 if at <= now else self._clock.seconds_until(instant(at))
             for lane in self._lanes
             if (at := self._next(lane, now)) is not None
         ]
-        return min((wait for wait in waits if wait is not None), default=None)
+        wait = min((wait for wait in waits if wait is not None), default=LONGEST_SLEEP)
+        return min(wait, LONGEST_SLEEP)
 
     def _next(self, lane: _Lane, now: int) -> int | None:
         """Return when the lane has more to begin; a full one is woken by answers."""
