@@ -45,7 +45,14 @@ from backstop.adapters.system import JsonHandler, JsonLog, SystemRandom
 from backstop.domain.event import Kind
 from backstop.domain.invalid import Invalid
 from backstop.domain.times import format_time, parse_duration
-from backstop.edge.answers import Handler, Problem, answer, answering, parse_json
+from backstop.edge.answers import (
+    Handler,
+    Problem,
+    answer,
+    answering,
+    parse_json,
+    read_body,
+)
 from backstop.settings import Incomplete, Settings
 from backstop.usecases.view import agent_message
 from simulator import Carriers, Clock, Simulator
@@ -79,6 +86,7 @@ PROVED = ("/webhook", "/sms_webhook")
 """Entry points that ask each caller for proof, whoever and wherever it is."""
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+CONTROL_LIMIT = 64 * 1024
 SETTLE_WAIT = 60.0
 SHOWN = 500
 
@@ -99,7 +107,10 @@ class Local:
         port: int = 0,
     ) -> None:
         """Bind the port and open the state. Raises InUse, Incomplete, OSError."""
-        state.mkdir(parents=True, exist_ok=True)
+        try:
+            state.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise Incomplete(f"STATE {state} cannot be used: {error}") from error
         # Named, so that asyncio turns Nagle's delays off.
         self._socket = socket.socket(proto=socket.IPPROTO_TCP)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -296,10 +307,10 @@ class Traffic:
 
     def _entry(self, scope: Scope) -> Handler | None:
         """Return the entry point of a path, None for the simulator's."""
-        first = scope["path"].lstrip("/").partition("/")[0]
+        first, slash, _rest = scope["path"].lstrip("/").partition("/")
         if first in {"v1", "upload"}:
             return self._entries["send"]
-        return None if first == "send" else self._entries.get(first)
+        return None if slash or first == "send" else self._entries.get(first)
 
     def _refusal(self, scope: Scope, *, ours: bool) -> Problem | None:
         """Return why this caller is not served, if it is not.
@@ -328,7 +339,7 @@ def _routes(local: Local, log: JsonLog) -> Starlette:
     def route(path: str, method: str, handler: Handler) -> Route:
         return Route(path, answering(handler, log), methods=[method])
 
-    return Starlette(
+    app = Starlette(
         routes=[
             route("/", "GET", control.page),
             route("/simulator/clock", "GET", control.clock),
@@ -342,6 +353,9 @@ def _routes(local: Local, log: JsonLog) -> Starlette:
         ],
         exception_handlers={HTTPException: _framework_error},
     )
+    # A path that ends in a slash is another path, not one to be sent from.
+    app.router.redirect_slashes = False
+    return app
 
 
 async def _framework_error(_request: Request, error: Exception) -> Response:
@@ -364,7 +378,7 @@ class Control:
         return answer(self._clock())
 
     async def move_clock(self, request: Request) -> Response:
-        body = parse_json(await request.body())
+        body = parse_json(await read_body(request, CONTROL_LIMIT))
         if not isinstance(body, dict) or set(body) - {"advance", "rate"} or not body:
             raise Invalid("", 'give {"advance": "600s"} or {"rate": 60}')
         settled = True
@@ -503,6 +517,7 @@ curl -X PUT {url}/simulator/phones/+15551230001 -d '{{"online": false}}'
 curl -X POST '{url}/v1/phones/+15551230001/agentMessages?messageId=hello-{now}' \\
   -d '{{"contentMessage": {{"text": "Hello"}}, "ttl": "10s"}}'
 curl {url}/simulator/phones/+15551230001
+curl {url}/v1/phones/+15551230001/agentMessages/hello-{now}
 
 Stop with Ctrl-C.
 """
@@ -513,13 +528,16 @@ def main() -> int:
     root = Path(__file__).resolve().parent.parent
     state = Path(os.environ.get("STATE", root / ".backstop"))
     port = os.environ.get("PORT", "8080")
+    if not re.fullmatch("[0-9]{1,5}", port):
+        sys.stderr.write("PORT must be a number from 0 to 65535\n")
+        return 1
     try:
         host = os.environ.get("HOST", "127.0.0.1")
         local = Local(state, os.environ, host=host, port=int(port))
     except (InUse, Incomplete) as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    except (OSError, OverflowError, ValueError) as error:
+    except (OSError, OverflowError) as error:
         sys.stderr.write(f"Port {port} cannot be used: {error}\n")
         return 1
     stop = threading.Event()

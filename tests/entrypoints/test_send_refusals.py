@@ -416,3 +416,21 @@ def test_a_refusal_never_repeats_what_was_said(call):
     answer = call("POST", f"{MESSAGES}?messageId=bad", content(text=[WORDS]))
 
     assert WORDS.encode() not in answer.raw
+
+
+QUERIES = {
+    "a mistyped id": ("messageID=typo", "messageID"),
+    "a foreign name": ("foo=1", "foo"),
+    "two ids": ("messageId=a&messageId=b", "messageId"),
+}
+
+
+@pytest.mark.parametrize(("query", "field"), rows(QUERIES))
+def test_a_query_that_cannot_be_meant_is_refused(refused, query, field):
+    """A mistyped `messageId` would quietly make every repeat a new message."""
+    refused(("POST", f"{MESSAGES}?{query}", BODY), 400, field)
+
+
+def test_googles_own_parameters_change_nothing(call):
+    """Google's clients send them with every call."""
+    assert call("GET", f"{MESSAGES}?alt=json&prettyPrint=false&key=k").status == 200

@@ -90,3 +90,25 @@ def test_two_days_pass_in_a_moment(world: World):
     world.elapse(172810)
 
     assert world.outcome(sent) == "DELIVERED_SMS"
+
+
+def test_words_that_are_too_long_are_seen_to_be_cut(world: World):
+    """What was derived ends in dots, and GET shows what the SMS says."""
+    world.phone(PHONE, rcs=False)
+    sent = world.send(PHONE, "long " * 600)
+    world.settle()
+
+    (text,) = world.inbox(PHONE, "SMS")
+    assert len(text) == 2048
+    assert text.endswith("...")
+    assert sent["fallback"]["text"] == text
+
+
+def test_carriers_events_have_their_published_names(world: World):
+    """An entry with an id is an event that subscribers know by it."""
+    sent = world.send(PHONE)
+    world.settle()
+
+    told = {(e["id"], e["type"]) for e in world.delivery(sent)["events"] if e["id"]}
+    published = {(e["id"], e["type"]) for e in world.events("backstop.rcs.")}
+    assert told == published

@@ -40,7 +40,8 @@ class JsonLog:
         self._stream = stream
 
     def __call__(self, message: str, fields: Mapping[str, object]) -> None:
-        line = {"severity": "INFO", "message": message, **fields}
+        now = datetime.now(UTC).isoformat()
+        line = {"time": now, "severity": "INFO", "message": message, **fields}
         self._stream.write(json.dumps(line) + "\n")
         self._stream.flush()
 

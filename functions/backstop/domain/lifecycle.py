@@ -294,7 +294,9 @@ def _opt_out(message: Message, _signal: Signal, now: datetime) -> Message:
 def _acknowledge(message: Message, _signal: Signal, now: datetime) -> Message:
     if message.closed or message.outcome is not Outcome.PENDING:
         return message
-    return replace(message, closed=Closed.ACKNOWLEDGED, closed_at=now)
+    return replace(
+        message, closed=Closed.ACKNOWLEDGED, closed_at=now, rule="acknowledged"
+    )
 
 
 def _deadline_passed(message: Message, _signal: Signal, now: datetime) -> Message:
@@ -382,7 +384,8 @@ def _forget_moot(message: Message) -> Message:
 def _decide(message: Message, now: datetime) -> Message:
     """Do what the table says of the state that the evidence adds up to."""
     if message.rcs_state in ARRIVED:
-        return replace(message, rule=policy.DONE.rule)
+        texted = any(attempt.live for attempt in message.sms)
+        return message if texted else replace(message, rule=policy.DONE.rule)
     if message.closed:
         return _revoke_once(message, now)
     decision = policy.decision(message)
@@ -444,7 +447,7 @@ def agenda(message: Message) -> Iterator[tuple[datetime, Signal]]:
         # Whatever else has come of the message: until RBM withdraws it by itself,
         # a copy that was called back may still arrive.
         if action.again_at and (pending or action.again_at < terms.deadline):
-            yield action.again_at, Signal(kind=Kind.REPEAT)
+            yield action.again_at, Signal(kind=Kind.REPEAT, number=action.number)
     if pending:
         yield from _agenda_without_outcome(message)
 
@@ -457,7 +460,7 @@ def _agenda_without_outcome(message: Message) -> Iterator[tuple[datetime, Signal
     for action in message.unfinished(Do.CREATE, Do.FALL_BACK):
         again_at = action.at or action.again_at
         if again_at and not (action.do is Do.CREATE and again_at >= terms.deadline):
-            yield again_at, Signal(kind=Kind.REPEAT)
+            yield again_at, Signal(kind=Kind.REPEAT, number=action.number)
     for attempt in message.sms:
         signal = Signal(kind=Kind.ANSWER_LOST, attempt=attempt.number)
         if _claimed(message, attempt.number) and not attempt.lost:
@@ -483,8 +486,13 @@ def due(message: Message, now: datetime) -> tuple[Signal, ...]:
 
 def next_up(message: Message) -> tuple[datetime, str] | None:
     """Return when time acts on *message* next, and the word for what it does."""
+    doing = {action.number: f"{action.do.lower()}_again" for action in message.todo}
     return min(
-        ((at, signal.kind.value) for at, signal in agenda(message)), default=None
+        (
+            (at, doing.get(signal.number, signal.kind.value))
+            for at, signal in agenda(message)
+        ),
+        default=None,
     )
 
 

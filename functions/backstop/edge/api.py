@@ -46,6 +46,7 @@ ID = re.compile(r"[!-.0-~]{1,255}")
 PAGE_SIZE = 50
 LARGEST_PAGE = 100
 SMS_TEXT_LIMIT = 2048
+ELLIPSIS = "..."
 CHOICES = frozenset(Policy) - {Policy.NONE}
 METADATA_LIMIT = 64
 METADATA_VALUE_LIMIT = 1024
@@ -54,6 +55,16 @@ ELSEWHERE = re.compile(
     r"/(upload/)?v1/(files|users:batchGet|phones/[^/]+/"
     r"(agentEvents|capabilities|consent|testers|dialogflowMessages))"
 )
+
+PARAMETERS = frozenset(
+    {
+        *("messageId", "agentId", "pageSize", "pageToken"),
+        # Google's own, on every method; here they change nothing.
+        *("$.xgafv", "access_token", "alt", "callback", "fields", "key"),
+        *("oauth_token", "prettyPrint", "quotaUser", "uploadType", "upload_protocol"),
+    }
+)
+"""A mistyped `messageId` would quietly cost promise 2."""
 
 Work = Callable[[], Response]
 
@@ -72,12 +83,11 @@ class Api:
         segments = [
             unquote(part) for part in path.decode("latin-1").strip("/").split("/")
         ]
-        query = _query(request)
         match segments:
             case ["v1", "phones", phone, "agentMessages"]:
-                work = await self._collection(request, phone, query)
+                work = await self._collection(request, phone, _query(request))
             case ["v1", "phones", phone, "agentMessages", name]:
-                work = await self._one(request, phone, name, query)
+                work = await self._one(request, phone, name, _query(request))
             case _ if ELSEWHERE.fullmatch("/" + "/".join(segments)):
                 raise Problem(501, "this method of the RBM API is not offered yet")
             case _:
@@ -264,12 +274,19 @@ class _Fallback:
                 "fallback.text", f"must not be longer than {SMS_TEXT_LIMIT} characters"
             )
         media = _media(fields.get("media", []))
-        text = (text or content.sms_text(rich))[:SMS_TEXT_LIMIT]
+        text = text or _cut(content.sms_text(rich))
         if not text and not media:
             raise Invalid(
                 "fallback.text", "is needed: this content has no words of its own"
             )
         return cls(_policy(fields.get("policy")), _sender(fields, agent), text, media)
+
+
+def _cut(text: str) -> str:
+    """Shorten derived words to what an SMS may hold, and let it be seen."""
+    if len(text) <= SMS_TEXT_LIMIT:
+        return text
+    return text[: SMS_TEXT_LIMIT - len(ELLIPSIS)] + ELLIPSIS
 
 
 def _policy(given: Any) -> Policy | None:
@@ -328,7 +345,14 @@ def _digest(body: Json) -> str:
 
 def _query(request: HttpRequest) -> dict[str, str]:
     text = request.scope.get("query_string", b"").decode("latin-1")
-    return dict(parse_qsl(text, keep_blank_values=False))
+    query: dict[str, str] = {}
+    for name, value in parse_qsl(text, keep_blank_values=True):
+        if name not in PARAMETERS:
+            raise Invalid(name[:64], "is not a known query parameter")
+        if name in query:
+            raise Invalid(name, "must not be given twice")
+        query[name] = value
+    return {name: value for name, value in query.items() if value}
 
 
 def _check_phone(phone: str) -> None:

@@ -62,6 +62,7 @@ def accept(ports: Ports, order: Order) -> Message:
         if stored:
             return _repeated(ports, order)
         if ports.recipients.load(order.phone, order.agent).value.refuses:
+            ports.log("opted_out", {"agentId": order.agent, "phone": order.phone[-2:]})
             raise OptedOut
     step = advance(blank, Signal(kind=Kind.BEGIN), now)
     timers = step.message.unfinished(Do.ARM)

@@ -81,5 +81,14 @@ def _record(ports: Ports, choice: Choice, agent: str) -> bool:
             ports.recipients.save(choice.phone, agent, chosen, version=stored.version)
         except Conflict:
             continue
+        ports.log(
+            "consent",
+            {
+                "agentId": agent,
+                "wish": chosen.wish.value,
+                "channel": choice.channel,
+                "phone": choice.phone[-2:],
+            },
+        )
         return chosen.refuses
     raise Conflict("one recipient changed faster than it could be saved")

@@ -95,7 +95,8 @@ def _change(ports: Ports, message: MessageId, signals: Signals) -> Step | None:
             return None
         now = ports.clock.now()
         before = stored.value
-        step = advance_all(before, signals(before, now), now)
+        heard = signals(before, now)
+        step = advance_all(before, heard, now)
         if ports.sms and any(action.do is Do.FALL_BACK for action in step.actions):
             claim = advance_all(step.message, [Signal(kind=Kind.SMS_CLAIM)], now)
             left = tuple(a for a in step.actions if a in claim.message.todo)
@@ -106,20 +107,23 @@ def _change(ports: Ports, message: MessageId, signals: Signals) -> Step | None:
             ports.messages.save(step.message, version=stored.version)
         except Conflict:
             continue
-        _log_step(ports, before, step)
+        _log_step(ports, before, heard, step)
         return step
     raise Conflict("one message changed faster than it could be saved")
 
 
-def _log_step(ports: Ports, before: Message, step: Step) -> None:
+def _log_step(
+    ports: Ports, before: Message, heard: Sequence[Signal], step: Step
+) -> None:
     after = step.message
     ports.log(
         "step",
         {
             "messageId": after.message_id,
             "agentId": after.agent,
-            "rcs": f"{before.rcs_state} {after.rcs_state}",
-            "sms": f"{before.sms_state or '-'} {after.sms_state or '-'}",
+            "signals": " ".join(signal.kind.value for signal in heard),
+            "rcs": f"{before.rcs_state} -> {after.rcs_state}",
+            "sms": f"{before.sms_state or '-'} -> {after.sms_state or '-'}",
             "outcome": after.outcome.value,
             "rule": after.rule,
             "actions": " ".join(action.do.value for action in step.actions),
@@ -268,7 +272,7 @@ def _publish(ports: Ports, message: Message, action: Action) -> list[Signal]:
         "outcome": action.outcome.value,
         "revision": action.attempt,
     }
-    del data["contentMessage"]
+    del data["contentMessage"], data["fallback"]
     ports.events.publish(
         Event(
             id=event_id(message.id, "outcome", str(action.attempt)),

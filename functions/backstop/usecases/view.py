@@ -1,8 +1,11 @@
 """A message as the app sees it: RBM's AgentMessage and our `delivery`."""
 
 from backstop.domain.lifecycle import next_up
-from backstop.domain.message import Json, Message, Traffic
+from backstop.domain.message import Entry, Json, Message, Policy, Traffic
 from backstop.domain.times import format_time
+
+PUBLISHED = {"sms.doubted": "sms.failed", "sms.unsent": "sms.failed"}
+"""What we read into an event, and what it is published as."""
 
 
 def agent_message(message: Message) -> Json:
@@ -15,9 +18,24 @@ def agent_message(message: Message) -> Json:
     }
     if message.request.traffic is not Traffic.UNSPECIFIED:
         view["messageTrafficType"] = message.request.traffic.value
+    request = message.request
+    view["fallback"] = message.terms.policy is not Policy.NONE and {
+        "text": request.text,
+        "from": request.sender,
+        **({"media": list(request.media)} if request.media else {}),
+    }
     if message.request.metadata:
         view["metadata"] = dict(message.request.metadata)
     return view | {"delivery": delivery(message)}
+
+
+def _type(entry: Entry) -> str:
+    """Return the published name of a carrier's event, our own word for a step."""
+    return (
+        f"backstop.{PUBLISHED.get(entry.type, entry.type)}"
+        if entry.id
+        else (entry.type)
+    )
 
 
 def delivery(message: Message) -> Json:
@@ -54,7 +72,7 @@ def delivery(message: Message) -> Json:
     view["events"] = [
         {
             "time": format_time(entry.time),
-            "type": entry.type,
+            "type": _type(entry),
             "leg": entry.leg,
             "id": entry.id,
         }

@@ -29,7 +29,7 @@ from backstop.providers.answers import (
 SCOPE = "https://www.googleapis.com/auth/rcsbusinessmessaging"
 
 _CONNECT = 2.0
-_FIRST_PAUSE = 0.25
+_FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 8.0
 _TRIES = 3
 _ONE_TRY = timedelta(seconds=2)
