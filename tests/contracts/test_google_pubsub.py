@@ -1,0 +1,92 @@
+"""What is published arrives as it is; against Google's own Pub/Sub emulator."""
+
+from uuid import uuid4
+
+import grpc
+import pytest
+from google.api_core.exceptions import NotFound
+from google.pubsub_v1 import PublisherClient, SubscriberClient
+from google.pubsub_v1.services.publisher.transports import PublisherGrpcTransport
+from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
+
+import emulators
+from backstop.adapters.google.pubsub import BATCH, PubsubEvents
+from backstop.domain.event import CATALOGUE, read_attributes
+from contracts.events_contract import event
+
+
+@pytest.fixture(scope="module")
+def channel():
+    with emulators.pubsub() as address, grpc.insecure_channel(address) as channel:
+        yield channel
+
+
+class Topic:
+    """A topic of its own for each test, and somebody who reads along."""
+
+    def __init__(self, channel):
+        self.project = f"projects/demo-{uuid4().hex[:12]}"
+        self.name = f"{self.project}/topics/events"
+        publisher = PublisherClient(transport=PublisherGrpcTransport(channel=channel))
+        publisher.create_topic(name=self.name)
+        self.events = PubsubEvents(publisher, self.name)
+        self._reader = SubscriberClient(
+            transport=SubscriberGrpcTransport(channel=channel)
+        )
+        self._subscription = f"{self.project}/subscriptions/reader"
+        self._reader.create_subscription(
+            name=self._subscription, topic=self.name, ack_deadline_seconds=10
+        )
+
+    def read(self, count):
+        """Return *count* events as a subscriber reads them."""
+        found = []
+        while len(found) < count:
+            pulled = self._reader.pull(
+                subscription=self._subscription, max_messages=1000, timeout=10
+            )
+            found += [
+                read_attributes(dict(r.message.attributes), r.message.data)
+                for r in pulled.received_messages
+            ]
+            self._reader.acknowledge(
+                subscription=self._subscription,
+                ack_ids=[r.ack_id for r in pulled.received_messages],
+            )
+        return found
+
+
+@pytest.fixture
+def topic(channel):
+    return Topic(channel)
+
+
+@pytest.mark.parametrize("kind", CATALOGUE.values(), ids=CATALOGUE)
+def test_every_type_arrives_as_it_was_published(topic, kind):
+    """Attributes name the event, and the data are the bytes that were verified."""
+    published = event(kind=kind, data=b'{"a": "\xc3\xbc"}\x00\xff')
+    topic.events.publish(published)
+
+    assert topic.read(1) == [published]
+
+
+def test_more_than_a_request_takes_is_published_whole(topic):
+    """A thousand callbacks in one list are more than one request may hold."""
+    published = [event(str(number)) for number in range(BATCH + 1)]
+    topic.events.publish(*published)
+
+    assert {e.id for e in topic.read(len(published))} == {e.id for e in published}
+
+
+def test_nothing_is_nothing(topic):
+    """No event, no request."""
+    topic.events.publish()
+
+
+def test_what_cannot_be_published_is_said(topic, channel):
+    """Nobody is answered for an event that no topic took."""
+    publisher = PublisherClient(transport=PublisherGrpcTransport(channel=channel))
+    nowhere = PubsubEvents(publisher, f"{topic.project}/topics/nowhere")
+
+    with pytest.raises(NotFound):
+        nowhere.publish(event())
