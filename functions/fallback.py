@@ -6,6 +6,8 @@ from starlette.responses import Response
 
 from backstop import wiring
 
+wiring.start("fallback")
+
 
 @functions_framework.aio.http
 async def fallback(request: Request) -> Response:

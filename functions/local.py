@@ -139,7 +139,7 @@ class Local:
         self.events = SqliteEvents(self._database, self.clock, SUBSCRIPTIONS, wake)
         backstop = wiring.Backstop(
             settings,
-            wiring.Platform(
+            wiring.Embedded(
                 messages=self.messages,
                 recipients=SqliteRecipients(self._database),
                 timers=self.timers,

@@ -6,6 +6,8 @@ from starlette.responses import Response
 
 from backstop import wiring
 
+wiring.start("record")
+
 
 @functions_framework.aio.http
 async def record(request: Request) -> Response:

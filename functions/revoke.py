@@ -6,6 +6,8 @@ from starlette.responses import Response
 
 from backstop import wiring
 
+wiring.start("revoke")
+
 
 @functions_framework.aio.http
 async def revoke(request: Request) -> Response:

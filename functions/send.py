@@ -6,6 +6,8 @@ from starlette.responses import Response
 
 from backstop import wiring
 
+wiring.start("send")
+
 
 @functions_framework.aio.http
 async def send(request: Request) -> Response:

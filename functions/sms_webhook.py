@@ -6,6 +6,8 @@ from starlette.responses import Response
 
 from backstop import wiring
 
+wiring.start("sms_webhook")
+
 
 @functions_framework.aio.http
 async def sms_webhook(request: Request) -> Response:

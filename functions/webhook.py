@@ -6,6 +6,8 @@ from starlette.responses import Response
 
 from backstop import wiring
 
+wiring.start("webhook")
+
 
 @functions_framework.aio.http
 async def webhook(request: Request) -> Response:

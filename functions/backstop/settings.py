@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from backstop.adapters.google.platform import Place
 from backstop.domain.message import Contract, Policy, Terms, Traffic
 from backstop.domain.times import parse_duration
 
@@ -20,6 +21,23 @@ OTHER_DEADLINE = timedelta(minutes=10)
 
 LONGEST_REQUEST = timedelta(seconds=20)
 """From an SMS claim to the end of its request: no answer is lost before (rule 2)."""
+
+NEEDS: Mapping[str, frozenset[str]] = {
+    "send": frozenset({"AGENTS", "RBM_KEY"}),
+    "webhook": frozenset({"RBM_CLIENT_TOKENS"}),
+    "sms_webhook": frozenset({"BANDWIDTH_CALLBACKS"}),
+    "revoke": frozenset({"RBM_KEY"}),
+    "fallback": frozenset(
+        {
+            "BANDWIDTH_ACCOUNT",
+            "BANDWIDTH_APPLICATION",
+            "BANDWIDTH_CLIENT",
+            "BANDWIDTH_SECRET",
+        }
+    ),
+    "record": frozenset({"AGENTS"}),
+}
+"""What each function cannot do without; nothing else is given to it."""
 
 POLICIES = {
     Traffic.AUTHENTICATION: Policy.PROMPT,
@@ -69,9 +87,13 @@ class Settings:
     receipt_wait: timedelta
 
     @classmethod
-    def read(cls, environ: Mapping[str, str]) -> "Settings":
-        """Parse *environ*. Raises Incomplete, naming everything that is wrong."""
-        reader = _Reader(environ)
+    def read(cls, environ: Mapping[str, str], *, function: str = "") -> "Settings":
+        """Parse *environ* for one function, or for all of them in one process.
+
+        Raises Incomplete, naming everything that is wrong. What the function does
+        not need may be missing: it has no right to it either.
+        """
+        reader = _Reader(environ, NEEDS.get(function))
         settings = cls(
             agents=reader.agents("AGENTS"),
             rbm_url=reader.rbm_url("RBM_URL", region="RBM_REGION"),
@@ -149,12 +171,41 @@ class Settings:
         )
 
 
-class _Reader:
-    """Reads one variable after the other and remembers what is wrong."""
+def read_place(environ: Mapping[str, str], *, function: str) -> Place:
+    """Parse where on Google Cloud a function lives. Raises Incomplete."""
+    stateless = function in {"webhook", "sms_webhook"}
+    reader = _Reader(environ, frozenset({"TOPIC"}) if stateless else None)
+    tasks_emulator = reader.text("CLOUD_TASKS_EMULATOR_HOST", "")
+    place = Place(
+        project=reader.text("PROJECT"),
+        database=reader.text("DATABASE", "(default)"),
+        topic=reader.text("TOPIC"),
+        queue=reader.text("QUEUE"),
+        revoke_url=reader.text("REVOKE_URL"),
+        caller=reader.text("TASKS_CALLER", "" if tasks_emulator else None),
+        pubsub_emulator=reader.text("PUBSUB_EMULATOR_HOST", ""),
+        tasks_emulator=tasks_emulator,
+        clock_file=reader.text("CLOCK_FILE", ""),
+    )
+    reader.finish()
+    return place
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
+
+class _Reader:
+    """Reads one variable after the other and remembers what is wrong.
+
+    *needed* are the names that must not be missing, None for all.
+    """
+
+    def __init__(
+        self, environ: Mapping[str, str], needed: frozenset[str] | None
+    ) -> None:
         self._environ = environ
+        self._needed = needed
         self._wrong: list[str] = []
+
+    def needs(self, name: str) -> bool:
+        return self._needed is None or name in self._needed
 
     def finish(self) -> None:
         if self._wrong:
@@ -164,7 +215,7 @@ class _Reader:
         value = self._environ.get(name, "").strip()
         if value:
             return value
-        if default is None:
+        if default is None and self.needs(name):
             self._wrong.append(f"{name} is missing")
         return default or ""
 
@@ -210,7 +261,7 @@ class _Reader:
                 senders=tuple(str(sender) for sender in senders),
                 handset_receipts=bool(entry.get("handsetReceipts")),
             )
-        if not agents:
+        if not agents and self.needs(name):
             self._wrong.append(f"{name} names no agent")
         return agents
 

@@ -4,10 +4,11 @@ Nothing is built, and little imported, before a function is first called, so
 that an instance pays only for what it serves.
 """
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -25,18 +26,41 @@ from backstop.ports import (
     Sms,
     Timers,
 )
-from backstop.settings import Incomplete, Settings
+from backstop.settings import Incomplete, Settings, read_place
 
 if TYPE_CHECKING:
     from backstop.edge.webhooks import Inlet
+
+NOT_SET_UP = "nothing is set up: set PLATFORM, or start functions/local.py"
 
 POOL = 40
 """Blocking calls at once in one function's instance."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Platform:
+class Platform(Protocol):
     """What keeps the promises of the ports. `token` is what its calls bear."""
+
+    @property
+    def messages(self) -> Messages: ...
+    @property
+    def recipients(self) -> Recipients: ...
+    @property
+    def timers(self) -> Timers: ...
+    @property
+    def events(self) -> Events: ...
+    @property
+    def clock(self) -> Clock: ...
+    @property
+    def random(self) -> Random: ...
+    @property
+    def log(self) -> Log: ...
+    @property
+    def token(self) -> str: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Embedded:
+    """The embedded platform, put together by whoever runs it."""
 
     messages: Messages
     recipients: Recipients
@@ -162,9 +186,31 @@ def use(backstop: Backstop) -> None:
     _in_use[:] = [backstop]
 
 
+def start(function: str) -> None:
+    """Make this process that one function of a deployment on Google Cloud.
+
+    Settings are read and judged here, so that a wrong one stops the start; nothing
+    connects. Does nothing where the environment names no PLATFORM: there
+    `functions/local.py` says what is served. Raises Incomplete.
+    """
+    platform = os.environ.get("PLATFORM", "")
+    if not platform:
+        return
+    if platform != "google":
+        raise Incomplete(f"PLATFORM {platform} is not google")
+    from backstop.adapters.google.platform import GooglePlatform
+
+    use(
+        Backstop(
+            Settings.read(os.environ, function=function),
+            GooglePlatform(read_place(os.environ, function=function)),
+        )
+    )
+
+
 async def serve(function: str, request: Request) -> Response:
     """Answer *request* by the function of that name, of what is in use."""
     if not _in_use:
-        return Problem(503, "nothing is set up: start functions/local.py").response()
+        return Problem(503, NOT_SET_UP).response()
     handler: Handler = getattr(_in_use[0], function)
     return await handler(request)

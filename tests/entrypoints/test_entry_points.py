@@ -40,7 +40,7 @@ from backstop import wiring
 from backstop.settings import Incomplete, Settings
 ports = ["messages", "recipients", "timers", "events", "clock", "random", "log"]
 settings = Settings.read(json.loads(sys.argv[2]))
-backstop = wiring.Backstop(settings, wiring.Platform(**dict.fromkeys(ports)))
+backstop = wiring.Backstop(settings, wiring.Embedded(**dict.fromkeys(ports)))
 try:
     getattr(backstop, sys.argv[1])
 except Incomplete:
@@ -89,7 +89,7 @@ def backstop(tmp_path, log, rbm_key, monkeypatch):
         wiring.use(
             wiring.Backstop(
                 Settings.read(SETTINGS | {"RBM_KEY": key}),
-                wiring.Platform(
+                wiring.Embedded(
                     messages=SqliteMessages(database),
                     recipients=SqliteRecipients(database),
                     timers=SqliteTimers(database, clock, lambda: None),
@@ -257,7 +257,7 @@ def test_a_key_that_does_not_sign_is_refused_at_the_start():
     """What looks like a key is tried before anyone is served."""
     backstop = wiring.Backstop(
         Settings.read(SETTINGS),
-        wiring.Platform(**dict.fromkeys(PORTS)),
+        wiring.Embedded(**dict.fromkeys(PORTS)),
     )
 
     with pytest.raises(Incomplete, match="RBM_KEY"):

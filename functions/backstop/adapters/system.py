@@ -3,6 +3,7 @@
 import json
 import logging
 import random
+import time
 import uuid
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -23,6 +24,19 @@ class SystemClock:
 
     def on_change(self, callback: Callable[[], None]) -> None:
         """Nothing to announce."""
+
+
+class SharedClock:
+    """The movable clock of one machine, read from the file that its owner keeps."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def now(self) -> datetime:
+        with open(self._path) as file:  # noqa: PTH123 - the lighter import
+            kept = json.load(file)
+        passed = max(time.time() - kept["wall"], 0.0) * kept["rate"]
+        return datetime.fromtimestamp(kept["virtual"] + passed, UTC)
 
 
 class SystemRandom:

@@ -80,6 +80,29 @@ def advance(message: Message, signal: Signal, now: datetime) -> Step:
     Pure. A signal without meaning here returns the message as it is, or with
     one more line of history.
     """
+    return advance_all(message, [signal], now)
+
+
+def advance_all(message: Message, signals: Iterable[Signal], now: datetime) -> Step:
+    """Return the step of several signals, one after the other, as one.
+
+    The timer is planned once, from where they lead together.
+    """
+    before, asked = message, dict[int, None]()
+    for signal in signals:
+        step = _hear(message, signal, now)
+        message = step.message
+        asked |= dict.fromkeys(action.number for action in step.actions)
+    message = _watch(message)
+    asked |= dict.fromkeys(
+        action.number for action in message.todo if action.number > before.actions
+    )
+    left = {action.number: action for action in message.todo}
+    return Step(message, tuple(left[number] for number in asked if number in left))
+
+
+def _hear(message: Message, signal: Signal, now: datetime) -> Step:
+    """Fold one signal, and do what the table says of where that leads."""
     heard = any(signal.event and entry.id == signal.event for entry in message.history)
     if signal.kind is Kind.RING:
         step = _again(_begin_again(_without_timers(message, now), now), now)
@@ -87,26 +110,11 @@ def advance(message: Message, signal: Signal, now: datetime) -> Step:
         step = _again(_look_after_create(message, now), now)
     else:
         step = Step(FOLDS[signal.kind](message, signal, now))
-    after = _watch(_announce(_decide(_forget_moot(step.message), now), now))
+    after = _announce(_decide(_forget_moot(step.message), now), now)
     news = signal.event or (signal.kind not in SILENT and after != message)
     if news and not heard:
         after = _remember(after, signal, now)
-    known = {action.number for action in message.todo}
-    fresh = tuple(action for action in after.todo if action.number not in known)
-    asked = {action.number for action in step.actions}
-    repeated = tuple(action for action in after.todo if action.number in asked)
-    return Step(after, (*repeated, *(a for a in fresh if a.number not in asked)))
-
-
-def advance_all(message: Message, signals: Iterable[Signal], now: datetime) -> Step:
-    """Return the step of several signals, one after the other, as one."""
-    asked: dict[int, None] = {}
-    for signal in signals:
-        step = advance(message, signal, now)
-        message = step.message
-        asked |= dict.fromkeys(action.number for action in step.actions)
-    left = {action.number: action for action in message.todo}
-    return Step(message, tuple(left[number] for number in asked if number in left))
+    return Step(after, step.actions)
 
 
 # What each signal adds ------------------------------------------------------
@@ -472,10 +480,7 @@ def _agenda_without_outcome(message: Message) -> Iterator[tuple[datetime, Signal
 
 
 def due(message: Message, now: datetime) -> tuple[Signal, ...]:
-    """Return the signals of a ring at *now*: what is due, then the ring itself.
-
-    The ring comes last, so that the next timer is planned from all the rest.
-    """
+    """Return the signals of a ring at *now*: what is due, then the ring itself."""
     passed = sorted(
         ((at, signal) for at, signal in agenda(message) if at <= now),
         key=lambda item: item[0],
