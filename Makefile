@@ -25,7 +25,7 @@ imports: $(VENV)/test ## Dependencies point inward
 	PYTHONPATH=functions $(BIN)/lint-imports
 
 unit: $(VENV)/test ## Everything but the stories
-	$(BIN)/pytest -n 2 --ignore=tests/stories
+	$(BIN)/pytest -n 2 --dist loadfile --ignore=tests/stories
 
 stories: $(VENV)/test ## Whole lives of messages; a few also in real time
 	$(BIN)/pytest -n 2 tests/stories

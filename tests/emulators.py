@@ -9,12 +9,36 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Self
 
 import pytest
 import urllib3
 
 PATIENCE = 60.0
 JAVA = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Duser.language=en")
+
+
+class Emulator(str):
+    """Host and port of an emulator that can be stopped for a while.
+
+    It keeps its data in memory, so that stopping is all a test may do to it.
+    """
+
+    __slots__ = ("_group",)
+
+    def __new__(cls, address: str, group: int) -> Self:
+        emulator = super().__new__(cls, address)
+        emulator._group = group
+        return emulator
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Let it answer nobody meanwhile."""
+        os.killpg(self._group, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.killpg(self._group, signal.SIGCONT)
 
 
 def missing(what: str) -> None:
@@ -48,7 +72,7 @@ def _free_port() -> int:
 
 
 @contextmanager
-def _running(command: list[str], port: int) -> Iterator[str]:
+def _running(command: list[str], port: int) -> Iterator[Emulator]:
     process = subprocess.Popen(  # noqa: S603 - Google's own program
         command,
         stdout=subprocess.DEVNULL,
@@ -66,14 +90,14 @@ def _running(command: list[str], port: int) -> Iterator[str]:
                 assert process.poll() is None, "the emulator ended"
                 assert time.monotonic() < end, "the emulator does not answer"
                 time.sleep(0.05)
-        yield address
+        yield Emulator(address, process.pid)
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 
 @contextmanager
-def firestore() -> Iterator[str]:
+def firestore() -> Iterator[Emulator]:
     """Run the Firestore emulator. Yields host and port."""
     jar = _jar("cloud-firestore-emulator/cloud-firestore-emulator.jar")
     if jar is None or not shutil.which("java"):
@@ -87,7 +111,7 @@ def firestore() -> Iterator[str]:
 
 
 @contextmanager
-def pubsub() -> Iterator[str]:
+def pubsub() -> Iterator[Emulator]:
     """Run the Pub/Sub emulator. Yields host and port."""
     jar = _jar("pubsub-emulator/lib/cloud-pubsub-emulator-*-all.jar")
     if jar is None or not shutil.which("java"):

@@ -12,6 +12,10 @@ class AlreadyExists(Exception):  # noqa: N818 - named for what happened
     """A record of this id is stored already."""
 
 
+class Unavailable(Exception):  # noqa: N818 - named for what happened
+    """The platform did not do it, or did not say so: come again."""
+
+
 class ProviderError(Exception):
     """A provider did not do what we asked.
 

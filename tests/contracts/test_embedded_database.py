@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from backstop.adapters.embedded.database import GROUP, Database, InUse
+from backstop.errors import Unavailable
 from contracts.waiting import at_once, until
 
 FUNCTIONS = Path(__file__).parents[2] / "functions"
@@ -174,7 +175,7 @@ class TestWriting:
             database, [lambda t=t: database.write(note(t)) for t in texts]
         )
 
-        assert all(isinstance(result, sqlite3.Error) for result in results)
+        assert all(isinstance(result, Unavailable) for result in results)
         assert seen_from_outside(path) == ["kept"]
 
         database.write(lambda c: c.execute("PRAGMA max_page_count = 100000").close())
@@ -187,7 +188,7 @@ class TestWriting:
         stranger = sqlite3.connect(path, isolation_level=None)
         stranger.execute("BEGIN IMMEDIATE")
 
-        with pytest.raises(sqlite3.OperationalError):
+        with pytest.raises(Unavailable):
             database.write(note("refused"))
 
         stranger.execute("ROLLBACK")
@@ -217,7 +218,7 @@ class TestWriting:
 class TestReading:
     def test_a_reader_cannot_write(self, database):
         """All changes go through the one writer."""
-        with pytest.raises(sqlite3.OperationalError):
+        with pytest.raises(Unavailable):
             database.read("INSERT INTO notes VALUES ('past the writer')")
 
     def test_a_reader_sees_what_was_answered(self, database):

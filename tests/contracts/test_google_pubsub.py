@@ -4,7 +4,6 @@ from uuid import uuid4
 
 import grpc
 import pytest
-from google.api_core.exceptions import NotFound
 from google.pubsub_v1 import PublisherClient, SubscriberClient
 from google.pubsub_v1.services.publisher.transports import PublisherGrpcTransport
 from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
@@ -12,6 +11,7 @@ from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransp
 import emulators
 from backstop.adapters.google.pubsub import BATCH, PubsubEvents
 from backstop.domain.event import CATALOGUE, read_attributes
+from backstop.errors import Unavailable
 from contracts.events_contract import event
 
 
@@ -88,5 +88,5 @@ def test_what_cannot_be_published_is_said(topic, channel):
     publisher = PublisherClient(transport=PublisherGrpcTransport(channel=channel))
     nowhere = PubsubEvents(publisher, f"{topic.project}/topics/nowhere")
 
-    with pytest.raises(NotFound):
+    with pytest.raises(Unavailable):
         nowhere.publish(event())

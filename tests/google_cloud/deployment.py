@@ -26,6 +26,7 @@ from google.pubsub_v1.services.publisher.transports import PublisherGrpcTranspor
 from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
 from starlette.applications import Starlette
 
+from emulators import Emulator
 from local import DEFAULTS, ENTRY_POINTS, _service_account
 from simulator import Carriers, Clock, Simulator
 from simulator.cloud_tasks import CloudTasks
@@ -53,7 +54,9 @@ def free_port() -> int:
 class Deployment:
     """Starts it all; `kill` and `revive` one function, `elapse` lets time pass."""
 
-    def __init__(self, state: Path, *, firestore: str, pubsub: str) -> None:
+    def __init__(self, state: Path, *, firestore: Emulator, pubsub: Emulator) -> None:
+        self.firestore = firestore
+        self.pubsub = pubsub
         self.project = f"demo-{uuid4().hex[:12]}"
         self.clock = Clock(state / "clock.json")
         self._state = state
@@ -151,6 +154,14 @@ class Deployment:
             assert time.monotonic() < end, "no outcome came about"
             time.sleep(0.05)
         return outcome
+
+    def refused(self, name: str) -> bool:
+        """Wait until a function has said that the platform is not there."""
+        end = time.monotonic() + PATIENCE
+        while '"unavailable"' not in self.log(name):
+            assert time.monotonic() < end, "it did not give up"
+            time.sleep(0.05)
+        return True
 
     def elapse(self, by: timedelta) -> None:
         """Let time pass from one due instant to the next, each settled."""

@@ -119,6 +119,35 @@ def test_a_function_that_was_missing_for_a_while(deployment, send, dead, phone):
     assert len(deployment.texts(phone)) == already + 1
 
 
+def test_a_store_that_answers_nobody_costs_nothing_but_time(deployment, send):
+    """No 200 for what is not stored; the same request works when it is back."""
+    phone = "+15551230301"
+    body = {"contentMessage": {"text": "Hello"}, "ttl": "600s"}
+    path = f"/v1/phones/{phone}/agentMessages?messageId=paused"
+    with deployment.firestore.paused():
+        answer = deployment.call("POST", path, body)
+
+    assert answer.status_code == 503
+    assert answer.json()["error"]["status"] == "UNAVAILABLE"
+    assert answer.headers["retry-after"]
+    name = deployment.ok("POST", path, body)["name"]
+    deployment.elapse(timedelta(seconds=5))
+    assert deployment.until_outcome(name) == "DELIVERED_RCS"
+    assert len(deployment.ok("GET", f"/simulator/phones/{phone}")["inbox"]) == 1
+
+
+def test_a_bus_that_answers_nobody_loses_no_receipt(deployment, send):
+    """The webhook answers no 200 for what is not published: the carrier comes again."""
+    name = send("+15551230302")
+    with deployment.pubsub.paused():
+        deployment.clock.jump_to(deployment.clock.now() + timedelta(seconds=1))
+        refused = deployment.refused("webhook")
+    deployment.elapse(timedelta(minutes=5))
+
+    assert refused
+    assert deployment.until_outcome(name) == "DELIVERED_RCS"
+
+
 def test_the_logs_are_quiet_about_people(deployment):
     """No text, no whole number, no token and no traceback in six servers' output."""
     for name in deployment.urls:

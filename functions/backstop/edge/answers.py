@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from backstop.domain.invalid import Invalid
 from backstop.domain.message import Json
-from backstop.errors import Conflict
+from backstop.errors import Conflict, Unavailable
 from backstop.ports import Log
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -146,7 +146,8 @@ def answering(handler: Handler, log: Log) -> Handler:
             return bad_request(wrong.violations).response()
         except ClientDisconnect:
             return Problem(400, "the request ended early").response()
-        except Conflict:
+        except (Conflict, Unavailable) as error:
+            log("unavailable", {"severity": "WARNING", "error": trace(error)})
             return Problem(503, "try again", headers={"Retry-After": "1"}).response()
         except Exception as error:  # noqa: BLE001 - the edge is where it ends
             log("crash", {"severity": "ERROR", "error": trace(error)})

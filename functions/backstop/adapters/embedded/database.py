@@ -15,6 +15,8 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
+from backstop.errors import Unavailable
+
 T = TypeVar("T")
 
 SCHEMA = """
@@ -109,17 +111,20 @@ class Database:
     def write(self, change: Change[T]) -> T:
         """Run *change* in a commit, and return its result once that is flushed.
 
-        Raises what *change* raised (then nothing of it is kept), or
-        sqlite3.Error when the commit failed.
+        Raises what *change* raised (then nothing of it is kept), or Unavailable
+        when it could not be committed.
         """
         if not self._thread.is_alive():
-            raise sqlite3.ProgrammingError("closed")
+            raise Unavailable("closed")
         done: Future[T] = Future()
         self._queue.put((change, done))  # type: ignore[arg-type]
-        return done.result()
+        try:
+            return done.result()
+        except sqlite3.Error as error:
+            raise Unavailable(str(error)) from error
 
     def read(self, query: str, *values: object) -> list[Any]:
-        """Return the rows of *query* over what is committed."""
+        """Return the rows of *query* over what is committed. Raises Unavailable."""
         try:
             connection = self._idle.pop()
         except IndexError:
@@ -127,6 +132,8 @@ class Database:
             connection.execute("PRAGMA query_only = 1")
         try:
             return connection.execute(query, values).fetchall()
+        except sqlite3.Error as error:
+            raise Unavailable(str(error)) from error
         finally:
             self._idle.append(connection)
 
@@ -160,7 +167,7 @@ class Database:
         while not self._queue.empty():
             late = self._queue.get()
             if late:
-                late[1].set_exception(sqlite3.ProgrammingError("closed"))
+                late[1].set_exception(Unavailable("closed"))
 
     def _commit(self, group: list[tuple[Change[object], Future[object]]]) -> None:
         results: list[tuple[Future[object], object, BaseException | None]] = []

@@ -8,7 +8,6 @@ file.
 
 import json
 import logging
-import sqlite3
 import threading
 from base64 import b64encode
 from collections.abc import Callable, Sequence
@@ -24,6 +23,7 @@ from backstop.adapters.embedded.database import Database
 from backstop.adapters.embedded.stores import Subscription, forget_old
 from backstop.adapters.records import instant, micros
 from backstop.domain.times import format_time
+from backstop.errors import Unavailable
 from backstop.ports import Random
 
 WIDTH = 12
@@ -165,7 +165,7 @@ class Dispatcher:
                 self._clean()
                 for lane in self._lanes:
                     self._begin(lane)
-            except sqlite3.Error as error:
+            except Unavailable as error:
                 # A full or failing disk: go on when it does.
                 _log.error("dispatcher_failed", extra={"cause": type(error).__name__})
                 self._ended.wait(FAILED_WAIT)
@@ -266,7 +266,7 @@ class Dispatcher:
                 self._finish(lane, job)
             else:
                 self._put_off(lane, job, reason)
-        except sqlite3.Error as error:
+        except Unavailable as error:
             # It will be begun again, but not in a tight loop.
             _log.error("dispatcher_failed", extra={"cause": type(error).__name__})
             self._ended.wait(FAILED_WAIT)

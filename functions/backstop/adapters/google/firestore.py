@@ -28,6 +28,7 @@ from google.cloud.firestore import Client, DocumentReference, DocumentSnapshot
 from google.cloud.firestore_v1 import And, FieldFilter, Query
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from backstop.adapters.google.reaching import reaching
 from backstop.adapters.records import (
     decode_consent,
     decode_message,
@@ -46,14 +47,14 @@ RECIPIENTS = "recipients"
 RETENTION = timedelta(days=31)
 """From the outcome until Firestore's TTL may delete the message."""
 
-TRY = 5.0
+TRY = 3.0
 """Seconds for one try of one call."""
 
 BUDGET = Retry(
     predicate=if_exception_type(ServiceUnavailable, TooManyRequests, DeadlineExceeded),
     initial=0.1,
     maximum=1.0,
-    timeout=15.0,
+    timeout=9.0,
 )
 """Tries in all; a trigger that gets no answer comes back by itself."""
 
@@ -67,6 +68,7 @@ class FirestoreMessages:
         self._client = client
         self._random = random
 
+    @reaching
     def create(self, message: Message) -> None:
         document = self._client.collection(MESSAGES).document(message.id)
         writer = self._random.new_id()
@@ -81,6 +83,7 @@ class FirestoreMessages:
             if not _is_ours(document, writer):
                 raise AlreadyExists(message.id) from None
 
+    @reaching
     def load(self, message: MessageId) -> Stored[Message] | None:
         document = self._client.collection(MESSAGES).document(message)
         snapshot = document.get(retry=BUDGET, timeout=TRY)
@@ -88,11 +91,13 @@ class FirestoreMessages:
             return None
         return Stored(decode_message(snapshot.get("state")), _version(snapshot))
 
+    @reaching
     def save(self, message: Message, *, version: int) -> None:
         document = self._client.collection(MESSAGES).document(message.id)
         writer = self._random.new_id()
         _replace(self._client, document, _fields(message, writer), version, writer)
 
+    @reaching
     def of_phone(self, phone: str, *, limit: int, token: str = "") -> Page:
         query = (
             self._client.collection(MESSAGES)
@@ -110,6 +115,7 @@ class FirestoreMessages:
         shown = tuple(found[:limit])
         return Page(shown, make_token(shown[-1]) if len(found) > limit else "")
 
+    @reaching
     def open_of_phone(self, phone: str, agent: str) -> Sequence[MessageId]:
         query = (
             self._client.collection(MESSAGES)
@@ -135,12 +141,14 @@ class FirestoreRecipients:
         self._client = client
         self._random = random
 
+    @reaching
     def load(self, phone: str, agent: str) -> Stored[Consent]:
         snapshot = self._document(phone, agent).get(retry=BUDGET, timeout=TRY)
         if not snapshot.exists:
             return Stored(Consent(), 0)
         return Stored(decode_consent(snapshot.get("state")), _version(snapshot))
 
+    @reaching
     def save(self, phone: str, agent: str, consent: Consent, *, version: int) -> None:
         document = self._document(phone, agent)
         writer = self._random.new_id()

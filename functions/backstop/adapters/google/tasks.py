@@ -21,18 +21,19 @@ from google.api_core.retry import Retry, if_exception_type
 from google.cloud.tasks_v2 import CloudTasksClient, HttpMethod, HttpRequest, Task
 from google.cloud.tasks_v2.types import OidcToken
 
+from backstop.adapters.google.reaching import reaching
 from backstop.domain.message import MessageId
 from backstop.domain.times import format_time
 from backstop.errors import Conflict
 from backstop.ports import Clock
 
-TRY = 5.0
+TRY = 3.0
 
 BUDGET = Retry(
     predicate=if_exception_type(ServiceUnavailable, TooManyRequests, DeadlineExceeded),
     initial=0.1,
     maximum=1.0,
-    timeout=15.0,
+    timeout=9.0,
 )
 """Safe, since the name makes a repeat meet its own task."""
 
@@ -60,6 +61,7 @@ class CloudTasksTimers:
         self._url = url
         self._caller = caller
 
+    @reaching
     def arm(self, message: MessageId, *, at: datetime) -> None:
         now = self._clock.now()
         at = min(at, now + HORIZON)
@@ -81,6 +83,7 @@ class CloudTasksTimers:
                 return
         raise Conflict("every name for this timer is taken")
 
+    @reaching
     def disarm(self, message: MessageId, *, at: datetime) -> None:
         try:
             self._client.delete_task(
