@@ -4,7 +4,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 
-from backstop.domain.lifecycle import Step, advance, advance_all, agenda, due
+from backstop.domain.agenda import agenda, due
+from backstop.domain.lifecycle import Step, advance, advance_all
 from backstop.domain.message import Action, Contract, Do, Message, Policy, Rcs, Traffic
 from backstop.domain.signal import Kind, Signal
 from domain.tale import START, message

@@ -4,7 +4,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from backstop.domain.lifecycle import advance, advance_all, due
+from backstop.domain.agenda import due
+from backstop.domain.lifecycle import advance, advance_all
 from backstop.domain.message import (
     Action,
     Contract,

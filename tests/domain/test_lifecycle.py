@@ -5,7 +5,9 @@ from itertools import islice, permutations
 import pytest
 
 from backstop.domain import policy
-from backstop.domain.lifecycle import FOLDS, Step, advance, agenda
+from backstop.domain.agenda import agenda
+from backstop.domain.evidence import FOLDS
+from backstop.domain.lifecycle import Step, advance
 from backstop.domain.message import (
     ARRIVED,
     Contract,

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from backstop.domain.lifecycle import agenda
+from backstop.domain.agenda import agenda
 from backstop.domain.message import (
     Action,
     Closed,

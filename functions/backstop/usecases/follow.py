@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from backstop.domain.agenda import due
 from backstop.domain.consent import Choice, choose
 from backstop.domain.event import Event
-from backstop.domain.lifecycle import due
 from backstop.domain.message import Message, MessageId, message_key
 from backstop.domain.signal import Kind, Signal
 from backstop.errors import Conflict

@@ -1,6 +1,6 @@
 """A message as the app sees it: RBM's AgentMessage and our `delivery`."""
 
-from backstop.domain.lifecycle import next_up
+from backstop.domain.agenda import next_up
 from backstop.domain.message import Entry, Json, Message, Policy, Traffic
 from backstop.domain.times import format_time
 
