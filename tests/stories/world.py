@@ -50,7 +50,7 @@ REAL = Pace(
     grace=2,
     lost_answer_prompt=21,
     lost_answer=22,
-    receipt_wait=6,
+    receipt_wait=30,
 )
 
 
