@@ -93,22 +93,18 @@ def _refused(message: Message, signal: Signal, now: datetime) -> Message:
     return overdue(message, now)
 
 
-def _throttled(message: Message, signal: Signal, _now: datetime) -> Message:
+def _throttled(message: Message, signal: Signal, now: datetime) -> Message:
     if signal.clean:
         message = count_refusal(message, signal.attempt)
-    return _postpone(message, signal)
-
-
-def _postpone(message: Message, signal: Signal) -> Message:
-    return amend(message, signal.number, again_at=signal.again_at)
+    return _unanswered(message, signal, now)
 
 
 def _unanswered(message: Message, signal: Signal, _now: datetime) -> Message:
-    return _postpone(message, signal)
+    return amend(message, signal.number, again_at=signal.again_at)
 
 
 def _revoke_unanswered(message: Message, signal: Signal, now: datetime) -> Message:
-    message = _postpone(message, signal)
+    message = _unanswered(message, signal, now)
     if message.terms.policy is Policy.PROMPT and message.overdue_at:
         # Rule 10: asking is enough; the DELETE is repeated beside the SMS.
         return with_rcs(message, Rcs.REVOKE_FAILED, now)
@@ -165,8 +161,8 @@ def _sms_not_sent(message: Message, signal: Signal, now: datetime) -> Message:
     if not claimed(message, signal.attempt):
         return message
     message = drop_request(message, signal.attempt)
-    over = (message.due_at or now) + message.terms.receipt_wait
-    if signal.kind is Kind.SMS_THROTTLED and (signal.again_at or now) > over:
+    again_at = signal.again_at or now
+    if signal.kind is Kind.SMS_THROTTLED and again_at > _gives_up_at(message, now):
         return _sms_evidence(message, replace(signal, kind=Kind.SMS_FAILED), now)
     message = change_attempt(
         message, signal.attempt, lambda attempt: replace(attempt, released=True)
@@ -178,13 +174,12 @@ def _sms_not_sent(message: Message, signal: Signal, now: datetime) -> Message:
 
 def _sms_unsent(message: Message, signal: Signal, now: datetime) -> Message:
     """The provider's own fault, after it had taken the SMS; it says: not sent."""
-    over = (message.due_at or now) + message.terms.receipt_wait
     told = message.announced is not Outcome.PENDING
     if (
         message.terms.policy is Policy.STRICT
         or len(message.sms) > 1
         or told
-        or (now > over)
+        or now > _gives_up_at(message, now)
     ):
         return _sms_evidence(message, replace(signal, kind=Kind.SMS_FAILED), now)
     message = drop_request(message, signal.attempt)
@@ -195,6 +190,11 @@ def _sms_unsent(message: Message, signal: Signal, now: datetime) -> Message:
             attempt, released=True, code=signal.code, provider_id=signal.provider_id
         ),
     )
+
+
+def _gives_up_at(message: Message, now: datetime) -> datetime:
+    """Return the instant after which a text that never left is tried no more."""
+    return (message.due_at or now) + message.terms.receipt_wait
 
 
 def _cancel(message: Message, _signal: Signal, now: datetime) -> Message:

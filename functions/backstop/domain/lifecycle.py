@@ -237,17 +237,10 @@ def _without_timers(message: Message, now: datetime) -> Message:
     """A timer rang: plan anew, from what the record says is due (rules 4, 5)."""
     message = drop(message, Do.ARM)
     for action in message.unfinished(Do.FALL_BACK):
-        if action.at and action.at <= now:
-            message = amend(
-                message,
-                action.number,
-                at=None,
-                again_at=now + message.terms.lost_answer,
-            )
-        elif action.again_at and action.again_at <= now:
-            message = amend(
-                message, action.number, again_at=now + message.terms.lost_answer
-            )
+        due = action.at or action.again_at
+        if due and due <= now:
+            again_at = now + message.terms.lost_answer
+            message = amend(message, action.number, again_at=again_at)
     for action in message.unfinished(Do.REVOKE):
         if action.again_at and action.again_at <= now:
             message = amend(message, action.number, again_at=now + FIRST_RETRY)

@@ -19,9 +19,6 @@ from backstop.domain.message import (
 FIRST_RETRY = timedelta(seconds=10)
 """When the watch takes up an action that a crash left behind."""
 
-LOST_ANSWERS = 2
-"""No third SMS request after this many whose answer was lost (rule 2)."""
-
 
 def add(
     message: Message,
@@ -39,8 +36,8 @@ def add(
     return replace(message, actions=number, todo=(*message.todo, action))
 
 
-def keep(message: Message, keep: Callable[[Action], bool]) -> Message:
-    kept = tuple(action for action in message.todo if keep(action))
+def keep(message: Message, wanted: Callable[[Action], bool]) -> Message:
+    kept = tuple(action for action in message.todo if wanted(action))
     return message if kept == message.todo else replace(message, todo=kept)
 
 
