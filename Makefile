@@ -10,7 +10,7 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(VENV)/run ## Start everything on one port, carriers and phones included
-	@PORT=$(PORT) $(BIN)/python functions/local.py
+	@PORT=$(PORT) PLATFORM=$(PLATFORM) $(BIN)/python functions/local.py
 
 test: lint types imports unit stories ## All that CI checks
 
@@ -28,7 +28,7 @@ unit: $(VENV)/test ## Everything but the stories
 	$(BIN)/pytest -n 2 --dist loadfile --ignore=tests/stories
 
 stories: $(VENV)/test ## Whole lives of messages; a few also in real time
-	$(BIN)/pytest -n 2 tests/stories
+	$(BIN)/pytest -n 2 --dist loadgroup tests/stories
 	$(BIN)/pytest -n 8 tests/stories/test_fallback.py -k offline_phone --real-time
 
 real-time: $(VENV)/test ## All stories by the machine's own clock (long)

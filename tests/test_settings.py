@@ -8,7 +8,7 @@ import pytest
 from backstop.domain.message import Contract, Policy, Traffic
 from backstop.settings import Incomplete, Settings
 from domain.tale import START
-from local import DEFAULTS
+from machine.credentials import DEFAULTS
 
 KEY = '{"client_email": "a@b.invalid", "private_key": "secret-key", "token_uri": "x"}'
 ENVIRON = DEFAULTS | {"RBM_KEY": KEY}

@@ -88,6 +88,10 @@ class Simulator:
         self._store.close()
         self._http.close()
 
+    def forget(self) -> None:
+        """Begin anew: phones, messages, faults and what was due are gone."""
+        self._store.forget()
+
     def idle(self) -> bool:
         """Whether nothing is due by the clock and nothing is being delivered."""
         due = self._store.next_due()

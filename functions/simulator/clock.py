@@ -65,6 +65,7 @@ class Clock:
         with self._lock:
             self._anchor = self._read()
             self._wall_now, self._rate = self._wall(), 0.0
+            self._save()
         self._announce()
         try:
             yield
@@ -120,7 +121,8 @@ class Clock:
         if self._path is None:
             return
         state = {"virtual": self._anchor, "wall": self._wall_now}
-        state["rate"] = self._kept_rate
+        # Who reads along needs to know the rate now; who resumes, the rate before.
+        state |= {"rate": self._kept_rate, "running": self._rate}
         draft = self._path.with_name(self._path.name + ".new")
         draft.write_text(json.dumps(state))
         draft.replace(self._path)

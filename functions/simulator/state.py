@@ -105,6 +105,14 @@ class Store:
         with self._lock:
             self._db.close()
 
+    def forget(self) -> None:
+        """Begin anew; only tokens stay good."""
+        with self.transaction():
+            tables = self.rows("SELECT name FROM sqlite_master WHERE type = 'table'")
+            for table in {row["name"] for row in tables} - {"settings"}:
+                self.run(f"DELETE FROM {table}")  # noqa: S608 - a name of our own
+            self.run("DELETE FROM settings WHERE name != 'tokenKey'")
+
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """All inside is kept, or nothing if it raises; other threads wait."""

@@ -25,10 +25,11 @@ class Received:
 
 
 class Receiver:
-    """Answers 200 unless told otherwise, and remembers every request."""
+    """Answers 200 unless told otherwise, and remembers every request and answer."""
 
     def __init__(self, now: Callable[[], datetime]) -> None:
         self.received: list[Received] = []
+        self.answered: list[tuple[str, Any, int]] = []
         self._now = now
         self._next: defaultdict[str, deque[int]] = defaultdict(deque)
         self._rules: dict[str, Callable[[Any], int]] = {}
@@ -49,6 +50,10 @@ class Receiver:
         """Answer every further request so; a function is asked about the body."""
         self._rules[path] = status if callable(status) else lambda _body: status
 
+    def refuses(self, path: str, body: Any) -> bool:
+        """Whether *body* will be refused there for as long as nothing is changed."""
+        return self._rules.get(path, lambda _body: 200)(body) >= 300
+
     def hold(self, path: str) -> None:
         """Let requests to *path* wait for `release`."""
         self._held[path] = threading.Event()
@@ -66,9 +71,11 @@ class Receiver:
         if held:
             held.wait()
         try:
-            return self._next[path].popleft()
+            status = self._next[path].popleft()
         except IndexError:
-            return self._rules.get(path, lambda _body: 200)(body)
+            status = self._rules.get(path, lambda _body: 200)(body)
+        self.answered.append((path, body, status))
+        return status
 
     def close(self) -> None:
         for path in list(self._held):

@@ -1,5 +1,6 @@
 """What is published arrives as it is; against Google's own Pub/Sub emulator."""
 
+from datetime import UTC, datetime
 from uuid import uuid4
 
 import grpc
@@ -12,13 +13,82 @@ import emulators
 from backstop.adapters.google.pubsub import BATCH, PubsubEvents
 from backstop.domain.event import CATALOGUE, read_attributes
 from backstop.errors import Unavailable
-from contracts.events_contract import event
+from contracts.events_contract import EventsContract, event
+from contracts.platform import SUBSCRIPTIONS
+from contracts.receiver import Receiver
+from contracts.waiting import until
 
 
 @pytest.fixture(scope="module")
 def channel():
     with emulators.pubsub() as address, grpc.insecure_channel(address) as channel:
         yield channel
+
+
+class Cloud:
+    """A topic of its own with everybody subscribed; it knows no filters here.
+
+    The emulator lives in real time: what elapses is what it takes until every
+    event was taken by whoever does not refuse it for ever.
+    """
+
+    def __init__(self, channel):
+        self.receiver = Receiver(self.now)
+        project = f"projects/demo-{uuid4().hex[:12]}"
+        publisher = PublisherClient(transport=PublisherGrpcTransport(channel=channel))
+        topic = f"{project}/topics/events"
+        publisher.create_topic(name=topic)
+        subscriber = SubscriberClient(
+            transport=SubscriberGrpcTransport(channel=channel)
+        )
+        for name in SUBSCRIPTIONS:
+            subscriber.create_subscription(
+                request={
+                    "name": f"{project}/subscriptions/{name}",
+                    "topic": topic,
+                    "push_config": {"push_endpoint": f"{self.receiver.url}/{name}"},
+                    "ack_deadline_seconds": 60,
+                }
+            )
+        self._topic = PubsubEvents(publisher, topic)
+        self._published = set()
+        self.events = self
+
+    def publish(self, *events):
+        self._topic.publish(*events)
+        self._published |= {event.id for event in events}
+
+    def now(self):
+        return datetime.now(UTC)
+
+    def settle(self):
+        until(lambda: not self._owed(), within=60)
+
+    def elapse(self, by):
+        self.settle()
+
+    def _owed(self):
+        answered = list(self.receiver.answered)
+        taken = {
+            (path, body["message"]["attributes"]["ce-id"])
+            for path, body, status in answered
+            if status in {200, 201, 204}
+        }
+        for_ever = {
+            (path, body["message"]["attributes"]["ce-id"])
+            for path, body, status in answered
+            if self.receiver.refuses(path, body)
+        }
+        owed = {(f"/{name}", e) for name in SUBSCRIPTIONS for e in self._published}
+        return owed - taken - for_ever
+
+
+class TestPubsubEvents(EventsContract):
+    @pytest.fixture
+    def platform(self, channel):
+        platform = Cloud(channel)
+        yield platform
+        platform.receiver.close()
 
 
 class Topic:

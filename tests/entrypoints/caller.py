@@ -30,7 +30,7 @@ class Answer:
 
 
 class Caller:
-    """Calls one `Local`, and looks at what a call left behind."""
+    """Calls one machine, and looks at what a call left behind."""
 
     def __init__(self, local: Any) -> None:
         self.local = local
@@ -57,17 +57,19 @@ class Caller:
         """Return all that is stored, published and armed."""
         assert self.local.settle()
         return (
-            [m.id for m in self.local.messages.newest(limit=1000).messages],
-            [event.seq for event in self.local.events.newest(1000)],
-            self.local.timers.pending(1000),
+            [m.id for m in self.local.ground.messages.newest(limit=1000).messages],
+            [event.seq for event in self.local.ground.events.newest(1000)],
+            self.local.ground.timers.pending(1000),
         )
 
     def published(self, since: int = 0) -> list[Any]:
-        return [e for e in self.local.events.newest(1000) if e.seq > since]
+        return [e for e in self.local.ground.events.newest(1000) if e.seq > since]
 
     def newest_event(self) -> int:
         assert self.local.settle()
-        return max((event.seq for event in self.local.events.newest(1)), default=0)
+        return max(
+            (event.seq for event in self.local.ground.events.newest(1)), default=0
+        )
 
 
 def encode(body: Any) -> bytes:

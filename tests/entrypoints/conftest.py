@@ -4,7 +4,8 @@ import shutil
 import pytest
 
 from entrypoints.caller import CLIENT_TOKEN, CREDENTIALS, WORDS, Caller
-from local import Local, _service_account
+from machine import Machine
+from machine.credentials import private_key
 
 SECRETS = (
     WORDS,
@@ -24,7 +25,7 @@ PHONE = re.compile(r"1555[0-9]{7}")
 def rbm_key(tmp_path_factory):
     """One service account's key for all: making it takes long."""
     state = tmp_path_factory.mktemp("key")
-    _service_account(state, "")
+    private_key(state)
     return state / "rbm-key.pem"
 
 
@@ -42,7 +43,7 @@ def local(tmp_path_factory, rbm_key, environ):
     """
     state = tmp_path_factory.mktemp("state")
     shutil.copy(rbm_key, state)
-    local = Local(state, environ)
+    local = Machine(state, environ)
     local.clock.set_rate(0)
     local.start()
     yield local

@@ -21,7 +21,8 @@ from backstop.adapters.embedded.stores import (
 from backstop.adapters.system import JsonLog, SystemClock, SystemRandom
 from backstop.settings import Incomplete, Settings
 from entrypoints.caller import CLIENT_TOKEN, MESSAGES, encode, sign
-from local import DEFAULTS, ENTRY_POINTS
+from machine.credentials import DEFAULTS
+from machine.ground import ENTRY_POINTS
 
 FUNCTIONS = Path(__file__).parents[2] / "functions"
 

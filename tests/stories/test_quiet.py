@@ -1,7 +1,5 @@
 """Quiet about people: nothing of them is in the log (promise 10)."""
 
-from pathlib import Path
-
 from stories.world import World
 
 WORDS = "Your code is 481516"
@@ -10,7 +8,7 @@ METADATA = "customer-108-private"
 PHONES = ("+15551239876", "+15551239877", "+15550199011", "+15550199022")
 
 
-def test_the_log_tells_decisions_and_nobodys_business(world: World, state: Path):
+def test_the_log_tells_decisions_and_nobodys_business(world: World):
     """No text, no whole number and no secret in any line, failures included."""
     world.phone(PHONES[1], online=False)
     for phone in PHONES:
@@ -22,7 +20,7 @@ def test_the_log_tells_decisions_and_nobodys_business(world: World, state: Path)
     world.call("POST", "/webhook", {"clientToken": "wrong-token-123", "secret": "s"})
     world.pass_grace()
 
-    log = (state / "log.jsonl").read_text()
+    log = world.log.read_text()
     assert '"message": "step"' in log
     assert '"message": "webhook_refused"' in log
     secrets = ("local-client-token", "local-client-secret", "wrong-token-123")

@@ -7,7 +7,7 @@ from typing import Any
 
 import requests
 
-from local import Local
+from machine import Machine
 
 Json = dict[str, Any]
 
@@ -55,29 +55,29 @@ REAL = Pace(
 
 
 class World:
-    """Drives one `Local` from outside."""
+    """Drives one machine from outside. `log` is where its lines go."""
 
-    def __init__(self, state: Path, pace: Pace, **environ: str) -> None:
+    def __init__(self, machine: Machine, pace: Pace, contract: str, log: Path) -> None:
+        self.machine = machine
         self.pace = pace
-        self._state = state
-        self._environ = pace.environ() | environ
-        self.contract = self._environ.get("RBM_DELETE_CONTRACT", "confirming")
+        self.contract = contract
+        self.log = log
         self._http = requests.Session()
-        self._port = 0
         self._ids = 0
-        self.start()
 
-    def start(self) -> None:
-        self.local = Local(self._state, self._environ, port=self._port)
-        self._port = int(self.local.url.rpartition(":")[2])
-        self.local.start()
-
-    def stop(self) -> None:
-        self.local.stop()
+    def close(self) -> None:
         self._http.close()
 
+    def begin_anew(self) -> None:
+        """Leave nothing of this story to the next; the six servers stay."""
+        self.machine.settle()
+        self.machine.ground.forget()
+        self.machine.simulator.forget()
+        self._ids = 0
+
     def call(self, method: str, path: str, body: Any = None) -> requests.Response:
-        return self._http.request(method, self.local.url + path, json=body, timeout=90)
+        url = self.machine.url + path
+        return self._http.request(method, url, json=body, timeout=90)
 
     def ok(self, method: str, path: str, body: Any = None) -> Json:
         answer = self.call(method, path, body)
@@ -150,7 +150,7 @@ class World:
             assert moved["settled"]
             return
         end = time.monotonic() + seconds
-        while time.monotonic() < end or not self.local.settled():
+        while time.monotonic() < end or not self.machine.settled():
             time.sleep(0.01)
 
     def settle(self) -> None:

@@ -35,7 +35,7 @@ class SharedClock:
     def now(self) -> datetime:
         with open(self._path) as file:  # noqa: PTH123 - the lighter import
             kept = json.load(file)
-        passed = max(time.time() - kept["wall"], 0.0) * kept["rate"]
+        passed = max(time.time() - kept["wall"], 0.0) * kept["running"]
         return datetime.fromtimestamp(kept["virtual"] + passed, UTC)
 
 

@@ -215,6 +215,15 @@ class Book:
                 raise not_found(NO_ENTITY)
             return int(row[0])
 
+    def soonest(self, queue: str, size: int) -> list[Any]:
+        """Return the tasks of a queue by the instant at which they may ring."""
+        with self.lock:
+            rows = self._db.execute(
+                "SELECT task FROM tasks WHERE queue = ? ORDER BY due, id LIMIT ?",
+                (queue, size),
+            )
+            return [Task.FromString(row[0]) for row in rows]
+
     # Attempts
 
     def due(self, queue: str, until: int, most: int) -> list[int]:

@@ -105,6 +105,14 @@ class CloudTasks:
         """When the next task may ring; not in the future if one is under way."""
         return self._dispatcher.next_due()
 
+    def soonest(self, queue: str, size: int) -> list[Any]:
+        """Return the next *size* tasks of a queue."""
+        return self._book.soonest(queue, size)
+
+    def purge(self, queue: str) -> None:
+        """Forget the tasks of a queue; their names stay taken."""
+        self._book.purge(queue, self._now())
+
     def operations(self) -> Counter[str]:
         """How many calls of each method there were, refused ones too, and `Dispatch`es.
 
