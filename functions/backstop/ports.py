@@ -32,14 +32,20 @@ class Page:
 class Messages(Protocol):
     """Keeps messages. Whatever returned is durable."""
 
-    def create(self, message: Message) -> None:
-        """Store a new message. Raises AlreadyExists; of two callers one wins."""
+    def create(self, message: Message) -> int:
+        """Store a new message and return its version.
+
+        Raises AlreadyExists; of two callers one wins.
+        """
 
     def load(self, message: MessageId) -> Stored[Message] | None:
         """Return the newest version, None when there is no such message."""
 
-    def save(self, message: Message, *, version: int) -> None:
-        """Replace that version. Raises Conflict when another was saved since."""
+    def save(self, message: Message, *, version: int) -> int:
+        """Replace that version and return the new one.
+
+        Raises Conflict when another was saved since.
+        """
 
     def of_phone(self, phone: str, *, limit: int, token: str = "") -> Page:
         """Return a recipient's messages, newest first.

@@ -174,7 +174,9 @@ class MessagesContract:
 
         results = at_once([lambda m=m: platform.messages.create(m) for m in rivals])
 
-        (winner,) = (m for m, r in zip(rivals, results, strict=True) if r is None)
+        (winner,) = (
+            m for m, r in zip(rivals, results, strict=True) if isinstance(r, int)
+        )
         assert winner == platform.messages.load(plain().id).value
         assert sum(isinstance(result, AlreadyExists) for result in results) == 15
 
@@ -207,6 +209,15 @@ class MessagesContract:
 
         assert platform.messages.load(plain().id) is None
 
+    def test_a_write_tells_the_version_it_made(self, platform):
+        """So that the writer may go on without reading its own words."""
+        created = platform.messages.create(plain())
+        assert platform.messages.load(plain().id).version == created
+
+        saved = platform.messages.save(replace(plain(), rule="two"), version=created)
+        assert platform.messages.load(plain().id).version == saved
+        platform.messages.save(replace(plain(), rule="three"), version=saved)
+
     def test_of_many_savers_of_one_version_one_wins(self, platform):
         """Eight saves of the same version: one is kept, seven are conflicts."""
         platform.messages.create(plain())
@@ -217,7 +228,9 @@ class MessagesContract:
             [lambda m=m: platform.messages.save(m, version=version) for m in rivals]
         )
 
-        (winner,) = (m for m, r in zip(rivals, results, strict=True) if r is None)
+        (winner,) = (
+            m for m, r in zip(rivals, results, strict=True) if isinstance(r, int)
+        )
         assert winner == platform.messages.load(plain().id).value
         assert sum(isinstance(result, Conflict) for result in results) == 7
 

@@ -121,7 +121,7 @@ def test_a_closed_message_sends_nothing(steps):
 
 def test_every_signal_has_its_row():
     """The table of folds is total."""
-    assert set(Kind) - {Kind.REPEAT, Kind.RING} == set(FOLDS)
+    assert set(Kind) - {Kind.REPEAT, Kind.HANDED_OVER, Kind.RING} == set(FOLDS)
 
 
 def test_every_state_has_its_decision():

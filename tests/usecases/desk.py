@@ -56,7 +56,7 @@ SIGNALS = {
     events.RCS_EXPIRED: Kind.RCS_EXPIRED,
     events.RCS_EXPIRY_FAILED: Kind.RCS_EXPIRY_FAILED,
     events.SMS_DELIVERED: Kind.SMS_DELIVERED,
-    events.SMS_DUE: Kind.REPEAT,
+    events.SMS_DUE: Kind.HANDED_OVER,
 }
 
 
@@ -338,7 +338,9 @@ class Desk:
         def read(event: Event) -> Signal:
             kind = SIGNALS[event.type]
             signal = Signal(kind=kind, at=event.time, attempt=event.attempt)
-            return signal if kind is Kind.REPEAT else replace(signal, event=event.id)
+            return (
+                signal if kind is Kind.HANDED_OVER else replace(signal, event=event.id)
+            )
 
         fallback = name == "fallback"
         self.survive(lambda: report(self.ports(sms=fallback), event, read))

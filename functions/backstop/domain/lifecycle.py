@@ -68,8 +68,10 @@ from backstop.domain.steps import (
 CLAIM_LIFE = timedelta(seconds=10)
 """No SMS request starts later than this after its claim (rule 2)."""
 
-SILENT = frozenset({Kind.REPEAT, Kind.RING, Kind.DONE, Kind.DEFERRED})
+SILENT = frozenset({Kind.REPEAT, Kind.HANDED_OVER, Kind.RING, Kind.DONE, Kind.DEFERRED})
 """Signals that are no news of the message."""
+
+REPEATED = frozenset(Do) - {Do.SEND_SMS, Do.CREATE}
 
 TEDIOUS = frozenset(
     {
@@ -122,6 +124,9 @@ def _hear(message: Message, signal: Signal, now: datetime) -> Step:
     heard = any(signal.event and entry.id == signal.event for entry in message.history)
     if signal.kind is Kind.RING:
         step = _again(_begin_again(_without_timers(message, now), now), now)
+    elif signal.kind is Kind.HANDED_OVER:
+        # Whoever handed over does the rest, and is called again if it died.
+        step = _again(message, now, Do.FALL_BACK)
     elif heard or _is_said_again(message, signal):
         step = _again(_look_after_create(message, now), now)
     else:
@@ -205,12 +210,13 @@ def _is_said_again(message: Message, signal: Signal) -> bool:
     )
 
 
-def _again(message: Message, now: datetime) -> Step:
+def _again(message: Message, now: datetime, *kinds: Do) -> Step:
     """Ask once more for what is unfinished, the SMS request excepted (rule 1)."""
+    repeated = kinds or REPEATED
     actions = tuple(
         action
         for action in message.todo
-        if action.do not in {Do.SEND_SMS, Do.CREATE}
+        if action.do in repeated
         and not (action.do is Do.FALL_BACK and action.at and action.at > now)
     )
     return Step(message, actions)

@@ -12,6 +12,7 @@ class Kind(StrEnum):
 
     BEGIN = "begin"
     REPEAT = "repeat"
+    HANDED_OVER = "handed_over"
     CANCEL = "cancel"
     ACKNOWLEDGE = "acknowledge"
     OPT_OUT = "opt_out"

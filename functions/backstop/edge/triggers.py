@@ -77,7 +77,7 @@ def fallback(ports: Ports) -> Callable[[bytes], None]:
 
     def read(event: Event) -> Signal | None:
         if event.type is SMS_DUE:
-            return Signal(kind=SignalKind.REPEAT)
+            return Signal(kind=SignalKind.HANDED_OVER)
         return rbm.signal(event)
 
     def work(raw: bytes) -> None:

@@ -57,13 +57,12 @@ def accept(ports: Ports, order: Order) -> Message:
         accepted_at=now,
         rcs={Rcs.PENDING: now},
     )
-    if order.request.traffic.needs_consent:
-        stored = ports.messages.load(blank.id)
-        if stored:
-            return _repeated(ports, order)
-        if ports.recipients.load(order.phone, order.agent).value.refuses:
-            ports.log("opted_out", {"agentId": order.agent, "phone": order.phone[-2:]})
-            raise OptedOut
+    refusing = order.request.traffic.needs_consent and _refuses(ports, order)
+    if refusing and ports.messages.load(blank.id):
+        return _repeated(ports, order)
+    if refusing:
+        ports.log("opted_out", {"agentId": order.agent, "phone": order.phone[-2:]})
+        raise OptedOut
     step = advance(blank, Signal(kind=Kind.BEGIN), now)
     timers = step.message.unfinished(Do.ARM)
     for timer in timers:
@@ -72,7 +71,7 @@ def accept(ports: Ports, order: Order) -> Message:
     armed = [Signal(kind=Kind.DONE, number=timer.number) for timer in timers]
     message = advance_all(step.message, armed, now).message
     try:
-        ports.messages.create(message)
+        version = ports.messages.create(message)
     except AlreadyExists:
         return _repeated(ports, order, armed=message.wake_at)
     if message.wake_at and ports.clock.now() >= message.wake_at:
@@ -89,7 +88,11 @@ def accept(ports: Ports, order: Order) -> Message:
         },
     )
     left = tuple(action for action in step.actions if action.do is not Do.ARM)
-    return act(ports, type(step)(message, left))
+    return act(ports, type(step)(message, left), version)
+
+
+def _refuses(ports: Ports, order: Order) -> bool:
+    return ports.recipients.load(order.phone, order.agent).value.refuses
 
 
 def _repeated(ports: Ports, order: Order, *, armed: datetime | None = None) -> Message:

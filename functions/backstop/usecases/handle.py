@@ -27,7 +27,7 @@ from backstop.domain.signal import Kind, Signal
 from backstop.domain.tag import make_tag
 from backstop.domain.times import format_time
 from backstop.errors import Conflict, Refusal, Refused, Throttled, Unanswered
-from backstop.ports import Ports
+from backstop.ports import Ports, Stored
 from backstop.usecases.view import agent_message
 
 Signals = Callable[[Message, datetime], Sequence[Signal]]
@@ -47,28 +47,34 @@ SAVES = 100
 """Attempts at one commit. Every loser means that another has won."""
 
 
+TELLING = frozenset({Do.PUBLISH, Do.FALL_BACK})
+"""Actions that nobody answers."""
+
+
 def handle(ports: Ports, message: MessageId, signals: Signals) -> Message | None:
     """Let *signals* happen to the message, do what follows, and return it.
 
     Returns None when there is no such message. Raises whatever a port raised:
     then nothing may be acknowledged.
     """
-    step = _change(ports, message, signals)
-    return None if step is None else act(ports, step)
+    saved = _change(ports, message, signals)
+    return None if saved is None else act(ports, *saved)
 
 
-def act(ports: Ports, step: Step) -> Message:
-    """Do the actions of a saved step, and all that follows from their answers."""
+def act(ports: Ports, step: Step, version: int) -> Message:
+    """Do the actions of a step, saved as *version*, and all that their answers ask."""
     while True:
-        # Timers last: an answer may well make a later one do.
+        # Timers after what may be answered, since an answer may well make a later
+        # one do; before what others act upon, who else would find none.
         timers = [a for a in step.actions if a.do is Do.ARM]
+        told = [a for a in step.actions if a.do in TELLING]
         news: list[Signal] = []
         for action in step.actions:
-            if action.do is not Do.ARM:
+            if action.do is not Do.ARM and action.do not in TELLING:
                 news += PERFORM[action.do](ports, step.message, action)
+        for action in told if news else (*timers, *told):
+            PERFORM[action.do](ports, step.message, action)
         if not news:
-            for action in timers:
-                _arm(ports, step.message, action)
             return step.message
         done = [
             Signal(kind=Kind.DONE, number=action.number)
@@ -76,21 +82,32 @@ def act(ports: Ports, step: Step) -> Message:
             if action.do in {Do.PUBLISH, Do.DISARM}
         ]
         deferred = [Signal(kind=Kind.DEFERRED, number=a.number) for a in timers]
-        settled = _change(ports, step.message.id, _only(*deferred, *done, *news))
+        known = Stored(step.message, version)
+        settled = _change(ports, known.value.id, _only(*deferred, *done, *news), known)
         if settled is None:
             # Erased meanwhile: nothing is left to keep promises about.
             return step.message
-        step = settled
+        step, version = settled
 
 
 def _only(*signals: Signal) -> Signals:
     return lambda _message, _now: signals
 
 
-def _change(ports: Ports, message: MessageId, signals: Signals) -> Step | None:
-    """Advance and save in one commit, again until nobody came between."""
+def _change(
+    ports: Ports,
+    message: MessageId,
+    signals: Signals,
+    known: Stored[Message] | None = None,
+) -> tuple[Step, int] | None:
+    """Advance and save in one commit, again until nobody came between.
+
+    What this call itself saved last is *known*: it need not be read again to be
+    changed, since a commit fails if it is no longer the newest.
+    """
     for _ in range(SAVES):
-        stored = ports.messages.load(message)
+        stored = known or ports.messages.load(message)
+        known = None
         if stored is None:
             return None
         now = ports.clock.now()
@@ -102,13 +119,13 @@ def _change(ports: Ports, message: MessageId, signals: Signals) -> Step | None:
             left = tuple(a for a in step.actions if a in claim.message.todo)
             step = Step(claim.message, (*left, *claim.actions))
         if step.message == before:
-            return step
+            return step, stored.version
         try:
-            ports.messages.save(step.message, version=stored.version)
+            version = ports.messages.save(step.message, version=stored.version)
         except Conflict:
             continue
         _log_step(ports, before, heard, step)
-        return step
+        return step, version
     raise Conflict("one message changed faster than it could be saved")
 
 

@@ -69,7 +69,7 @@ class SqliteMessages:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def create(self, message: Message) -> None:
+    def create(self, message: Message) -> int:
         row = (
             message.id,
             message.phone,
@@ -88,6 +88,7 @@ class SqliteMessages:
                 raise AlreadyExists(message.id)
 
         self._database.write(insert)
+        return 1
 
     def load(self, message: MessageId) -> Stored[Message] | None:
         rows = self._database.read(
@@ -97,7 +98,7 @@ class SqliteMessages:
             return Stored(decode_message(state), version)
         return None
 
-    def save(self, message: Message, *, version: int) -> None:
+    def save(self, message: Message, *, version: int) -> int:
         row = (
             message.outcome is Outcome.PENDING,
             _settled(message),
@@ -117,6 +118,7 @@ class SqliteMessages:
                 raise Conflict(message.id)
 
         self._database.write(update)
+        return version + 1
 
     def of_phone(self, phone: str, *, limit: int, token: str = "") -> Page:
         return self._page("phone = ? AND", (phone,), limit, token)

@@ -24,7 +24,7 @@ from google.api_core.exceptions import (
 )
 from google.api_core.exceptions import AlreadyExists as Exists
 from google.api_core.retry import Retry, if_exception_type
-from google.cloud.firestore import Client, DocumentReference, DocumentSnapshot
+from google.cloud.firestore import Client, DocumentReference
 from google.cloud.firestore_v1 import And, FieldFilter, Query
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -69,7 +69,7 @@ class FirestoreMessages:
         self._random = random
 
     @reaching
-    def create(self, message: Message) -> None:
+    def create(self, message: Message) -> int:
         document = self._client.collection(MESSAGES).document(message.id)
         writer = self._random.new_id()
         fields = _fields(message, writer) | {
@@ -78,10 +78,13 @@ class FirestoreMessages:
             "acceptedAt": message.accepted_at,
         }
         try:
-            document.create(fields, retry=BUDGET, timeout=TRY)
+            done = document.create(fields, retry=BUDGET, timeout=TRY)
         except Exists:
-            if not _is_ours(document, writer):
+            version = _ours(document, writer)
+            if version is None:
                 raise AlreadyExists(message.id) from None
+            return version
+        return _version(done.update_time)
 
     @reaching
     def load(self, message: MessageId) -> Stored[Message] | None:
@@ -89,13 +92,17 @@ class FirestoreMessages:
         snapshot = document.get(retry=BUDGET, timeout=TRY)
         if not snapshot.exists:
             return None
-        return Stored(decode_message(snapshot.get("state")), _version(snapshot))
+        return Stored(
+            decode_message(snapshot.get("state")), _version(snapshot.update_time)
+        )
 
     @reaching
-    def save(self, message: Message, *, version: int) -> None:
+    def save(self, message: Message, *, version: int) -> int:
         document = self._client.collection(MESSAGES).document(message.id)
         writer = self._random.new_id()
-        _replace(self._client, document, _fields(message, writer), version, writer)
+        return _replace(
+            self._client, document, _fields(message, writer), version, writer
+        )
 
     @reaching
     def of_phone(self, phone: str, *, limit: int, token: str = "") -> Page:
@@ -146,7 +153,9 @@ class FirestoreRecipients:
         snapshot = self._document(phone, agent).get(retry=BUDGET, timeout=TRY)
         if not snapshot.exists:
             return Stored(Consent(), 0)
-        return Stored(decode_consent(snapshot.get("state")), _version(snapshot))
+        return Stored(
+            decode_consent(snapshot.get("state")), _version(snapshot.update_time)
+        )
 
     @reaching
     def save(self, phone: str, agent: str, consent: Consent, *, version: int) -> None:
@@ -161,7 +170,7 @@ class FirestoreRecipients:
                 fields | {"phone": phone, "agent": agent}, retry=BUDGET, timeout=TRY
             )
         except Exists:
-            if not _is_ours(document, writer):
+            if _ours(document, writer) is None:
                 raise Conflict("recipient") from None
 
     def _document(self, phone: str, agent: str) -> DocumentReference:
@@ -185,23 +194,30 @@ def _replace(
     fields: dict[str, Any],
     version: int,
     writer: str,
-) -> None:
-    """Write *fields* if the document is still that version. Raises Conflict."""
+) -> int:
+    """Write *fields* if the document is still that version; return the new one.
+
+    Raises Conflict.
+    """
     as_read = Timestamp(seconds=version // 10**6, nanos=version % 10**6 * 1000)
     option = client.write_option(last_update_time=as_read)
     try:
-        document.update(fields, option=option, retry=BUDGET, timeout=TRY)
+        done = document.update(fields, option=option, retry=BUDGET, timeout=TRY)
     except (FailedPrecondition, Aborted, NotFound):
-        if not _is_ours(document, writer):
+        written = _ours(document, writer)
+        if written is None:
             raise Conflict(document.id) from None
+        return written
+    return _version(done.update_time)
 
 
-def _is_ours(document: DocumentReference, writer: str) -> bool:
-    """Whether the document was last written by this very attempt."""
+def _ours(document: DocumentReference, writer: str) -> int | None:
+    """Return the document's version if this very attempt wrote it, else None."""
     snapshot = document.get(["writer"], retry=BUDGET, timeout=TRY)
-    return bool(snapshot.exists and snapshot.get("writer") == writer)
+    ours = snapshot.exists and snapshot.get("writer") == writer
+    return _version(snapshot.update_time) if ours else None
 
 
-def _version(snapshot: DocumentSnapshot[Any]) -> int:
-    updated: Timestamp = snapshot.update_time.timestamp_pb()
-    return updated.seconds * 10**6 + updated.nanos // 1000
+def _version(updated: Any) -> int:
+    written: Timestamp = updated.timestamp_pb()
+    return written.seconds * 10**6 + written.nanos // 1000
