@@ -4,12 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types imports unit stories real-time drawing clean
+.PHONY: help run test lint types imports unit stories real-time ledger import-times drawing clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: $(VENV)/run ## Start everything on one port, carriers and phones included
+run: $(VENV)/run ## Start everything on one port; PLATFORM=google on Google's emulators
 	@PORT=$(PORT) PLATFORM=$(PLATFORM) $(BIN)/python functions/local.py
 
 test: lint types imports unit stories ## All that CI checks
@@ -33,6 +33,12 @@ stories: $(VENV)/test ## Whole lives of messages; a few also in real time
 
 real-time: $(VENV)/test ## All stories by the machine's own clock (long)
 	$(BIN)/pytest -n 12 tests/stories --real-time
+
+ledger: $(VENV)/test ## Count what a message costs on Google Cloud, into the README
+	PYTHONPATH=functions:tests $(BIN)/python -m google_cloud.ledger
+
+import-times: $(VENV)/test ## Where each function's cold start goes
+	PYTHONPATH=functions:tests $(BIN)/python -m bench.imports
 
 drawing: $(VENV)/test ## Draw the decision table into the README
 	PYTHONPATH=functions:tests $(BIN)/python -m domain.drawing

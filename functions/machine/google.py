@@ -255,7 +255,6 @@ class GoogleGround:
             answer = await loop.run_in_executor(
                 self._workers, server.call, request, body
             )
-            self._count(f"invocation of {server.name}")
             if pushed:
                 self._pushed(server.name, body, answer.status_code)
             return answer

@@ -1,5 +1,6 @@
 """What arrives at the one port, and where it belongs."""
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
@@ -20,7 +21,10 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
 class Traffic:
-    """Sends a request where it belongs, and counts those under way."""
+    """Sends a request where it belongs, and counts those under way.
+
+    `calls` counts all there were, by the function or the carrier they were for.
+    """
 
     def __init__(
         self,
@@ -36,6 +40,7 @@ class Traffic:
         self._own = {*LOOPBACK, host}
         self._guarded = guarded
         self._open = 0
+        self.calls: Counter[str] = Counter()
 
     def idle(self) -> bool:
         return self._open == 0
@@ -44,14 +49,15 @@ class Traffic:
         if scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1000})
             return
-        entry = self._entry(scope)
-        refusal = self._refusal(scope, ours=entry is not None)
+        entry = self._entry(scope["path"])
+        self.calls[entry or _carrier(scope["path"])] += 1
+        refusal = self._refusal(scope, ours=bool(entry))
         if refusal:
             await refusal.response()(scope, receive, send)
-        elif entry is None:
-            await self._simulator(scope, receive, send)
+        elif entry:
+            await self._enter(self._entries[entry], scope, receive, send)
         else:
-            await self._enter(entry, scope, receive, send)
+            await self._simulator(scope, receive, send)
 
     async def _enter(
         self, entry: Handler, scope: Scope, receive: Receive, send: Send
@@ -73,12 +79,13 @@ class Traffic:
         finally:
             self._open -= entered
 
-    def _entry(self, scope: Scope) -> Handler | None:
-        """Return the entry point of a path, None for the simulator's."""
-        first, slash, _rest = scope["path"].lstrip("/").partition("/")
+    def _entry(self, path: str) -> str:
+        """Return the name of the entry point of a path, "" for the simulator's."""
+        first, slash, _rest = path.lstrip("/").partition("/")
         if first in {"v1", "upload"}:
-            return self._entries["send"]
-        return None if slash or first == "send" else self._entries.get(first)
+            return "send"
+        entry = "" if slash or first == "send" else first
+        return entry if entry in self._entries else ""
 
     def _refusal(self, scope: Scope, *, ours: bool) -> Problem | None:
         """Return why this caller is not served, if it is not.
@@ -99,3 +106,9 @@ class Traffic:
         if origin and origin != f"http://{host}":
             return Problem(403, "no other site's page is served")
         return None
+
+
+def _carrier(path: str) -> str:
+    """Return which carrier is called, "" for none; fetching a token is no call."""
+    part = path.removeprefix("/simulator/").partition("/")[0]
+    return "" if path.endswith("/token") else part

@@ -277,7 +277,7 @@ class TestOpening:
             "except InUse as error: print(error)\n"
         )
 
-        done = subprocess.run(  # noqa: S603 - our own words
+        done = subprocess.run(
             [sys.executable, "-c", program, str(path)],
             env={"PYTHONPATH": str(FUNCTIONS)},
             capture_output=True,
@@ -306,7 +306,7 @@ class TestOpening:
             "database.write(lambda c: c.execute(insert))\n"
             "os.kill(os.getpid(), 9)\n"
         )
-        subprocess.run(  # noqa: S603 - our own words
+        subprocess.run(
             [sys.executable, "-c", program, str(path)],
             env={"PYTHONPATH": str(FUNCTIONS)},
             check=False,

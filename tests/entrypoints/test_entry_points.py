@@ -140,7 +140,7 @@ def ask(app, method, path, body=b"", headers=()):
 
 def imports(name):
     """Return what importing the file, and then building its function, brought in."""
-    done = subprocess.run(  # noqa: S603 - our own words
+    done = subprocess.run(
         [sys.executable, "-c", PROGRAM, name, json.dumps(SETTINGS)],
         env={"PYTHONPATH": str(FUNCTIONS)},
         capture_output=True,

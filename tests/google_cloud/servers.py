@@ -14,7 +14,7 @@ PATIENCE = 60.0
 
 def start_alone(name: str, environ: Mapping[str, str]) -> tuple[int, str]:
     """Start a function's server with *environ* alone; return how it ended."""
-    done = subprocess.run(  # noqa: S603 - our own program
+    done = subprocess.run(
         [
             *(sys.executable, "-m", "functions_framework"),
             *(f"--source={FUNCTIONS / name}.py", f"--target={name}"),

@@ -843,7 +843,7 @@ class TestRestart:
 
     def test_a_killed_server_rings_again(self, clouds, target, clock, tmp_path):
         path = tmp_path / "tasks.db"
-        with subprocess.Popen(  # noqa: S603 - our own words
+        with subprocess.Popen(
             [sys.executable, "-c", CHILD, path, QUEUE],
             stdout=subprocess.PIPE,
             text=True,
@@ -883,6 +883,6 @@ def test_only_this_machine_can_call(cloud):
 def test_the_simulator_stays_light():
     code = "import sys, simulator; sys.exit('grpc' in sys.modules)"
 
-    subprocess.run(  # noqa: S603 - our own words
+    subprocess.run(
         [sys.executable, "-c", code], check=True, env={"PYTHONPATH": SOURCES}
     )

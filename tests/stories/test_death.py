@@ -32,7 +32,7 @@ class Process:
 
     def start(self) -> None:
         environ = {"PORT": str(self._port), "STATE": str(self._state)}
-        self._process = subprocess.Popen(  # noqa: S603 - our own program
+        self._process = subprocess.Popen(
             [sys.executable, ROOT / "functions" / "local.py"],
             env=os.environ | environ,
             stdout=subprocess.PIPE,
@@ -147,7 +147,7 @@ def test_ctrl_c_ends_cleanly_and_the_clock_goes_on(process: Process):
 
 def test_a_second_start_on_the_same_state_is_refused(process: Process, state: Path):
     """Two writers on one state would be no help to anyone."""
-    second = subprocess.run(  # noqa: S603 - our own program
+    second = subprocess.run(
         [sys.executable, ROOT / "functions" / "local.py"],
         env=os.environ | {"PORT": "0", "STATE": str(state)},
         capture_output=True,
