@@ -58,6 +58,7 @@ class Simulator:
         phones = Phones(store)
         google = Carrier("rbm", store, now, _RBM_SETTINGS)
         texts = Carrier("bandwidth", store, now, _SMS_SETTINGS)
+        self._carriers = (google, texts)
         events = Events(store, self._http, google, config)
         rbm = Rbm(store, phones, events, google, config)
         callbacks = SmsEvents(store, self._http, texts, config)
@@ -90,6 +91,8 @@ class Simulator:
 
     def forget(self) -> None:
         """Begin anew: phones, messages, faults and what was due are gone."""
+        for carrier in self._carriers:
+            carrier.forget()
         self._store.forget()
 
     def idle(self) -> bool:

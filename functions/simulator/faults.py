@@ -50,7 +50,7 @@ class Carrier:
     ) -> None:
         self.name = name
         self._store = store
-        self._now = now
+        self.now = now
         self._readers = settings
         self._faults = Faults(**store.setting(f"{name}.faults", {}))
         self._settings: dict[str, Any] = store.setting(f"{name}.settings", {})
@@ -59,7 +59,7 @@ class Carrier:
     def faults(self) -> Faults:
         """Those in force now."""
         faults = self._faults
-        if faults.until is not None and self._now() >= faults.until:
+        if faults.until is not None and self.now() >= faults.until:
             return Faults()
         return faults
 
@@ -100,7 +100,7 @@ class Carrier:
                 raise wrong(name, "this carrier has no such field")
         with self._store.transaction():
             if "span" in changes:
-                changes["until"] = self._now() + changes.pop("span")
+                changes["until"] = self.now() + changes.pop("span")
             base = Faults() if self.faults.requests_left == 0 else self.faults
             self._keep(replace(base, **changes))
             merged = {**self._settings, **settings}
@@ -111,12 +111,17 @@ class Carrier:
         with self._store.transaction():
             self._keep(Faults())
 
+    def forget(self) -> None:
+        """Begin anew, settings included."""
+        self.clear()
+        self._settings = {}
+
     def describe(self) -> dict[str, Any]:
         """Return the faults as they are written in a PUT."""
         faults = self.faults
         lasting: Any = faults.requests_left
         if faults.until is not None:
-            lasting = duration(faults.until - self._now())
+            lasting = duration(faults.until - self.now())
         return {
             "status": faults.status,
             "delay": duration(faults.delay) if faults.delay else None,
