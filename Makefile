@@ -2,9 +2,10 @@ PYTHON ?= python3
 PORT ?= 8080
 VENV := .venv
 BIN := $(VENV)/bin
+TERRAFORM ?= terraform
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types imports unit stories real-time ledger import-times drawing clean
+.PHONY: help run test lint types imports unit stories infra security real-time ledger import-times drawing clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,12 +25,20 @@ types: $(VENV)/test ## Static types
 imports: $(VENV)/test ## Dependencies point inward
 	PYTHONPATH=functions $(BIN)/lint-imports
 
-unit: $(VENV)/test ## Everything but the stories
-	$(BIN)/pytest -n 2 --dist loadfile --ignore=tests/stories
+unit: $(VENV)/test ## Everything but the stories and the infrastructure
+	$(BIN)/pytest -n 3 --dist loadfile --ignore=tests/stories --ignore=tests/infra
 
 stories: $(VENV)/test ## Whole lives of messages; a few also in real time
 	$(BIN)/pytest -n 2 --dist loadgroup tests/stories
 	$(BIN)/pytest -n 8 tests/stories/test_fallback.py -k offline_phone --real-time
+
+infra: $(VENV)/test .venv-deployed/made ## Terraform: plans, grants, names, the deployed archive
+	TERRAFORM="$(TERRAFORM)" $(BIN)/pytest tests/infra
+
+security: ## Known misconfigurations in Terraform
+	@if $(MAKE) --no-print-directory .venv-checkov/made; \
+	then .venv-checkov/bin/checkov -d infra --framework terraform --compact --quiet --skip-download; \
+	else echo "checkov cannot be installed here: infra/ is NOT scanned"; [ "$$CI" != true ]; fi
 
 real-time: $(VENV)/test ## All stories by the machine's own clock (long)
 	$(BIN)/pytest -n 12 tests/stories --real-time
@@ -44,7 +53,7 @@ drawing: $(VENV)/test ## Draw the decision table into the README
 	PYTHONPATH=functions:tests $(BIN)/python -m domain.drawing
 
 clean: ## Forget the environment and the state
-	rm -rf $(VENV) .backstop
+	rm -rf .venv* .backstop
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -58,3 +67,15 @@ $(VENV)/run: requirements.txt | $(VENV)/bin/python
 $(VENV)/test: tests/requirements.txt requirements.txt | $(VENV)/bin/python
 	$(BIN)/pip install --quiet --disable-pip-version-check -r tests/requirements.txt
 	@touch $@ $(VENV)/run
+
+# What the platform installs, and no more: the archive is started with it.
+.venv-deployed/made: requirements.txt | $(VENV)/bin/python
+	$(BIN)/python -m venv .venv-deployed
+	.venv-deployed/bin/pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+# Its pins are not ours, so it has an environment of its own.
+.venv-checkov/made: | $(VENV)/bin/python
+	$(BIN)/python -m venv .venv-checkov
+	.venv-checkov/bin/pip install --quiet --disable-pip-version-check checkov==3.3.30
+	@touch $@
