@@ -3,18 +3,19 @@
 import asyncio
 import json
 from base64 import b64encode
+from collections import Counter
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
-import simulator
 from backstop.domain.invalid import Invalid
+from backstop.domain.message import Message
 from backstop.domain.times import format_time, parse_duration
 from backstop.edge.answers import (
     Handler,
@@ -25,31 +26,43 @@ from backstop.edge.answers import (
     read_body,
 )
 from backstop.ports import Log
+from backstop.providers.rbm import content
 from backstop.usecases.view import agent_message
+from machine import console_files
+from machine.console_numbers import arrivals, numbers
+from machine.console_stream import Changes, Stream
 from machine.ground import Published
 
 if TYPE_CHECKING:
     from machine.machine import Machine
 
-PAGE = Path(simulator.__file__).parent / "page.html"
 CONTROL_LIMIT = 64 * 1024
 SHOWN = 500
+SEARCHED = 5_000
+MOST_SHOWN = 10_000
+SNIPPET = 120
+SUMMARY = ("outcome", "policy", "rule", "deadline", "rcs", "sms", "next")
 
 
 def application(machine: "Machine", log: Log) -> Starlette:
     """Return the page, the controls and the carriers, for the machine's own paths."""
     control = Control(machine)
+    counts: Counter[str] = Counter()
+    console = console_files.file if machine.simulated else console_files.none
 
     def route(path: str, method: str, handler: Handler) -> Route:
         return Route(path, answering(handler, log), methods=[method])
 
     app = Starlette(
         routes=[
-            route("/", "GET", control.page),
+            route("/", "GET", console),
+            route("/console/{name}", "GET", console),
+            route("/simulator/stream", "GET", Stream(machine, counts)),
             route("/simulator/clock", "GET", control.clock),
             route("/simulator/clock", "POST", control.move_clock),
             route("/simulator/events", "GET", control.events),
             route("/simulator/messages", "GET", control.messages),
+            route("/simulator/numbers", "GET", control.numbers),
             route("/simulator/timers", "GET", control.timers),
             route("/simulator/dead-letters", "GET", control.dead_letters),
             route("/simulator/dead-letters/{id}:replay", "POST", control.replay),
@@ -57,6 +70,7 @@ def application(machine: "Machine", log: Log) -> Starlette:
             *machine.simulator.routes,
         ],
         exception_handlers={HTTPException: _framework_error},
+        middleware=[Middleware(Changes, counts=counts)],
     )
     # A path that ends in a slash is another path, not one to be sent from.
     app.router.redirect_slashes = False
@@ -76,9 +90,6 @@ class Control:
     def __init__(self, machine: "Machine") -> None:
         self._machine = machine
         self._ground = machine.ground
-
-    async def page(self, _request: Request) -> Response:
-        return FileResponse(PAGE)
 
     async def clock(self, _request: Request) -> Response:
         return answer(self._clock())
@@ -100,22 +111,40 @@ class Control:
             settled = await asyncio.to_thread(self._machine.advance, by)
         return answer(self._clock() | {"settled": settled})
 
-    async def events(self, _request: Request) -> Response:
-        published = await asyncio.to_thread(self._ground.newest_events, SHOWN)
-        return answer({"events": [_event(event) for event in published]})
+    async def events(self, request: Request) -> Response:
+        message = request.query_params.get("messageId")
+        newest = SHOWN if message is None else SEARCHED
+        published = await asyncio.to_thread(self._ground.newest_events, newest)
+        shown = (
+            event
+            for event in published
+            if message in {None, event.attributes.get("messageId")}
+        )
+        return answer({"events": [_event(event) for event in shown]})
 
     async def messages(self, request: Request) -> Response:
-        outcome = request.query_params.get("outcome", "")
-        words = request.query_params.get("q", "").lower()
-        newest = await asyncio.to_thread(self._ground.newest_messages, SHOWN)
-        shown = [
-            agent_message(message)
-            for message in newest
-            if outcome in {"", message.outcome.value}
-        ]
-        return answer(
-            {"messages": [m for m in shown if words in json.dumps(m).lower()]}
+        asked = request.query_params
+        outcome = asked.get("outcome", "")
+        words = asked.get("q", "").lower()
+        size = asked.get("pageSize", str(SHOWN))
+        if not (size.isascii() and size.isdigit() and 0 < int(size[:6]) <= MOST_SHOWN):
+            raise Invalid("pageSize", f"must be a number from 1 to {MOST_SHOWN}")
+        view = {"": agent_message, "full": agent_message, "summary": _summary}.get(
+            asked.get("view", "")
         )
+        if view is None:
+            raise Invalid("view", "must be full or summary")
+
+        def shown() -> list[dict[str, Any]]:
+            newest = self._ground.newest_messages(int(size))
+            found = [view(m) for m in newest if outcome in {"", m.outcome.value}]
+            return [m for m in found if not words or words in json.dumps(m).lower()]
+
+        return answer({"messages": await asyncio.to_thread(shown)})
+
+    async def numbers(self, _request: Request) -> Response:
+        newest = await asyncio.to_thread(self._ground.newest_messages, MOST_SHOWN)
+        return answer(await asyncio.to_thread(numbers, newest))
 
     async def timers(self, _request: Request) -> Response:
         pending = await asyncio.to_thread(self._ground.pending_timers, SHOWN)
@@ -162,6 +191,24 @@ def _duration(field: str, given: Any) -> timedelta:
     if not timedelta(0) <= duration <= timedelta(days=400):
         raise Invalid(field, "must be from 0s to 400 days")
     return duration
+
+
+def _summary(message: Message) -> dict[str, Any]:
+    """Return what a long list shows of each: no content, no history."""
+    whole = agent_message(message)
+    told = whole["delivery"]
+    arrived = min(arrivals(message), default=None)
+    return {
+        "name": whole["name"],
+        "agentId": message.agent,
+        "sendTime": whole["sendTime"],
+        "text": (content.sms_text(message.request.content) or message.request.text)[
+            :SNIPPET
+        ],
+        "steps": len(told["events"]),
+        **({"arrivedAt": format_time(arrived)} if arrived else {}),
+        **{key: told[key] for key in SUMMARY if key in told},
+    }
 
 
 def _event(event: Published) -> dict[str, Any]:

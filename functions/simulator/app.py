@@ -62,6 +62,7 @@ class Simulator:
         events = Events(store, self._http, google, config)
         rbm = Rbm(store, phones, events, google, config)
         callbacks = SmsEvents(store, self._http, texts, config)
+        self._calls = (events.calls, callbacks.calls)
         sms = Bandwidth(store, phones, callbacks, texts, config)
         owner = Owner(phones, rbm, sms, config)
         control = Control(store, now, phones, owner, rbm=rbm, sms=sms)
@@ -93,6 +94,8 @@ class Simulator:
         """Begin anew: phones, messages, faults and what was due are gone."""
         for carrier in self._carriers:
             carrier.forget()
+        for calls in self._calls:
+            calls.forget()
         self._store.forget()
 
     def idle(self) -> bool:

@@ -3,9 +3,11 @@
 import logging
 import sqlite3
 import threading
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import urllib3
@@ -15,6 +17,7 @@ from .instants import micros, moment
 from .state import Job, Store
 
 PARALLEL = 32
+REMEMBERED = 1000
 _TIMEOUT = urllib3.Timeout(total=10.0)
 # The clock may be set meanwhile, or the machine suspended.
 _LONGEST_SLEEP = 5.0
@@ -65,6 +68,54 @@ class Http:
 
     def close(self) -> None:
         self._pool.clear()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sent:
+    """One event as it was brought to the customer, and what was said to it.
+
+    `told` is what proves the sender, `expected` what the customer was told to
+    expect, both as digests; `status` is 0 if there was no answer.
+    """
+
+    id: str
+    at: int
+    url: str
+    tries: int
+    status: int
+    body: str
+    base: bytes
+    scheme: str
+    told: str
+    expected: str
+    note: str
+
+
+class Calls:
+    """The last calls of one carrier, for whoever wants to see them or repeat one."""
+
+    def __init__(self, carrier: str) -> None:
+        self._carrier = carrier
+        self._numbers = count(1)
+        self._guard = threading.Lock()
+        self._sent: deque[Sent] = deque(maxlen=REMEMBERED)
+
+    def add(self, **sent: Any) -> None:
+        with self._guard:
+            call = Sent(id=f"{self._carrier}-{next(self._numbers)}", **sent)
+            self._sent.append(call)
+
+    def newest(self) -> Sequence[Sent]:
+        """Return them, oldest first."""
+        with self._guard:
+            return tuple(self._sent)
+
+    def forget(self) -> None:
+        with self._guard:
+            self._sent.clear()
+
+    def find(self, name: str) -> Sent | None:
+        return next((sent for sent in self.newest() if sent.id == name), None)
 
 
 class Scheduler:

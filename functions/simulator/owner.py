@@ -70,10 +70,15 @@ class Owner:
         content = self._content(phone, agent, said[0], body[said[0]])
         return [self._say_by_rcs(phone, agent, content, now)]
 
+    @property
+    def agents(self) -> tuple[str, ...]:
+        """All who may write to a phone."""
+        return self._config().agents
+
     def agent(self, name: Any) -> str:
         """Return the agent of that name, or the first; 400 if there is none."""
         if name is None:
-            return self._config().agents[0]
+            return self.agents[0]
         try:
             return self._rbm.agent(name if isinstance(name, str) else "")
         except Refusal:
