@@ -28,6 +28,9 @@ agents = {
   demo_agent = {
     senders = ["+15550100001"]
     # handset_receipts = false
+    # opt_out_reply    = "You will get no more offers. Preferences: https://example.com/preferences"
+    # help_reply       = "Example: call +1 555 0100"
+    # opt_out_wording  = "Reply STOP to opt out"
   }
 }
 
@@ -59,7 +62,11 @@ bandwidth = {
 #   lost_answer_prompt       = "30s"
 #   lost_answer              = "900s"
 #   receipt_wait             = "8100s"
+#   menu_life                = "86400s"
 # }
+
+# How opt-outs count.
+# consent = { one_consent = false, text_resubscribes = false }
 
 # Instances of a function, where 0 to 20 does not fit.
 # scaling = { webhook = { min = 1, max = 20 } }

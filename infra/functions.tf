@@ -16,7 +16,15 @@ locals {
   }
 
   agents = jsonencode({
-    for id, agent in var.agents : id => { senders = agent.senders, handsetReceipts = agent.handset_receipts }
+    for id, agent in var.agents : id => {
+      for name, value in {
+        senders         = agent.senders
+        handsetReceipts = agent.handset_receipts
+        optOutWording   = agent.opt_out_wording
+        optOutReply     = agent.opt_out_reply
+        helpReply       = agent.help_reply
+      } : name => value if value != null
+    }
   })
 
   scaling = { for name in local.names : name => lookup(var.scaling, name, { min = 0, max = 20 }) }
@@ -37,6 +45,14 @@ locals {
     TASKS_CALLER = google_service_account.watch.email
   })
 
+  consent = {
+    ONE_CONSENT       = tostring(var.consent.one_consent)
+    TEXT_RESUBSCRIBES = tostring(var.consent.text_resubscribes)
+  }
+
+  # What becomes of a message that this function accepts, or of an answer to a user.
+  terms = merge(local.timing, local.consent, { AGENTS = local.agents, RBM_DELETE_CONTRACT = var.rbm.delete_contract })
+
   timing = { for name, wait in var.timing : upper(name) => wait if wait != null }
 
   rbm = { RBM_REGION = var.rbm.region }
@@ -49,7 +65,7 @@ locals {
       description = "The app-facing API: accepts a message, arms its timer, sends it over RBM."
       ingress     = local.public
       invokers    = merge({ for app in var.apps : app => app }, local.smoke)
-      settings    = merge(local.place, local.rbm, local.timing, { AGENTS = local.agents, RBM_DELETE_CONTRACT = var.rbm.delete_contract })
+      settings    = merge(local.place, local.rbm, local.terms)
       secrets     = ["RBM_KEY"]
       timeout     = 60 # A ring waits this long for the record of a message (rule 5).
     }
@@ -93,7 +109,7 @@ locals {
       description = "Folds receipts, replies and consent into the messages, publishes outcomes."
       ingress     = local.internal
       invokers    = { push = google_service_account.push["record"].member }
-      settings    = merge(local.place, { AGENTS = local.agents })
+      settings    = merge(local.place, local.terms)
       secrets     = []
       timeout     = local.push_timeout
     }

@@ -32,10 +32,13 @@ variable "apps" {
 }
 
 variable "agents" {
-  description = "The RBM agents by their id, each with the numbers that its SMS come from, the first by default. handset_receipts says that these are toll-free numbers or short codes, whose receipts come from the handset."
+  description = "The RBM agents by their id, each with the numbers that its SMS come from, the first by default. handset_receipts says that these are toll-free numbers or short codes, whose receipts come from the handset. opt_out_reply confirms an opt-out, help_reply answers HELP, opt_out_wording ends the SMS of a promotion whose words are derived; left out, nothing is answered, and the wording is \"Reply STOP to opt out\"."
   type = map(object({
     senders          = list(string)
     handset_receipts = optional(bool, false)
+    opt_out_wording  = optional(string)
+    opt_out_reply    = optional(string)
+    help_reply       = optional(string)
   }))
 
   validation {
@@ -109,6 +112,7 @@ variable "timing" {
     lost_answer_prompt       = optional(string)
     lost_answer              = optional(string)
     receipt_wait             = optional(string)
+    menu_life                = optional(string)
   })
   default = {}
 
@@ -116,6 +120,15 @@ variable "timing" {
     condition     = alltrue([for wait in values(var.timing) : wait == null || can(regex("^[0-9]+s$", wait))])
     error_message = "timing is in seconds, such as \"600s\"."
   }
+}
+
+variable "consent" {
+  description = "How opt-outs count. one_consent: a choice made towards one agent binds all of them. text_resubscribes: any text after an opt-out is an opt-in."
+  type = object({
+    one_consent       = optional(bool, false)
+    text_resubscribes = optional(bool, false)
+  })
+  default = {}
 }
 
 variable "scaling" {

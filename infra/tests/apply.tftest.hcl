@@ -37,7 +37,7 @@ run "another_setting" {
   command = plan
 
   variables {
-    timing = { grace = "90s" }
+    bandwidth = { account = "9900001", application = "11111111-2222-4333-8444-555555555555", client = "another-client" }
   }
 }
 

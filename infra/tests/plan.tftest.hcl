@@ -43,8 +43,8 @@ run "the_example" {
   }
 
   assert {
-    condition     = [for name, f in google_firestore_field.unindexed : name if length(f.ttl_config) > 0] == ["messages.expireAt"]
-    error_message = "Messages go by their expireAt, and nothing else goes by itself."
+    condition     = [for name, f in google_firestore_field.unindexed : name if length(f.ttl_config) > 0] == ["messages.expireAt", "reach.expireAt"]
+    error_message = "Messages and what is known of phones go by their expireAt, and nothing else goes by itself."
   }
 
   assert {

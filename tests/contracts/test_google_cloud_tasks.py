@@ -1,5 +1,7 @@
 """Cloud Tasks keeps what all timers promise; against a server of its real API."""
 
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 import grpc
@@ -11,7 +13,7 @@ from google.cloud.tasks_v2.services.cloud_tasks.transports import (
 
 from backstop.adapters.google.tasks import HORIZON, CloudTasksTimers
 from backstop.domain.message import message_key
-from contracts.platform import RING, Ring
+from contracts.platform import RING, Ring, traced
 from contracts.receiver import Receiver
 from contracts.timers_contract import TimersContract
 from contracts.waiting import until
@@ -46,8 +48,11 @@ class Cloud:
         port = self.server.start()
         self.server.create_queue(QUEUE, retry_config=RETRIES)
         self._channel = grpc.insecure_channel(f"127.0.0.1:{port}")
-        self.timers = CloudTasksTimers(
-            CloudTasksClient(transport=CloudTasksGrpcTransport(channel=self._channel)),
+        self.timers = self.over(self._channel)
+
+    def over(self, channel):
+        return CloudTasksTimers(
+            CloudTasksClient(transport=CloudTasksGrpcTransport(channel=channel)),
             self.clock,
             queue=QUEUE,
             url=self.receiver.url + RING,
@@ -96,6 +101,28 @@ class Cloud:
         self.receiver.close()
 
 
+class Forbidding(grpc.GenericRpcHandler):
+    """Answers whatever is asked as IAM does."""
+
+    def service(self, _details):
+        return grpc.unary_unary_rpc_method_handler(
+            lambda _asked, context: context.abort(
+                grpc.StatusCode.PERMISSION_DENIED, "lacks cloudtasks.tasks.delete"
+            )
+        )
+
+
+@contextmanager
+def forbidden():
+    """Open a channel to a queue on which nothing is allowed."""
+    server = grpc.server(ThreadPoolExecutor(1), handlers=[Forbidding()])
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        yield channel
+    server.stop(None).wait()
+
+
 @pytest.fixture
 def platform(tmp_path):
     platform = Cloud(tmp_path)
@@ -130,6 +157,24 @@ class TestCloudTasksTimers(TimersContract):
 
         (ring,) = platform.receiver.at(RING)
         assert ring.headers["Authorization"].startswith("Bearer ")
+
+    def test_a_ring_belongs_to_the_trace_that_armed_it(self, platform):
+        """Cloud Tasks passes our headers on."""
+        trace = traced(lambda: platform.timers.arm(ONE, at=platform.now()))
+        platform.settle()
+
+        (ring,) = platform.receiver.at(RING)
+        assert ring.headers["traceparent"] == trace
+
+    def test_who_may_not_spare_a_ring_lets_it_ring(self, platform):
+        """Sparing is a saving, and no reason to fail."""
+        at = platform.now() + timedelta(seconds=5)
+        platform.timers.arm(ONE, at=at)
+        with forbidden() as channel:
+            platform.over(channel).disarm(ONE, at=at)
+        platform.elapse(timedelta(minutes=1))
+
+        assert len(platform.rings()) == 1
 
     def test_an_armed_timer_costs_one_operation(self, platform):
         """Nothing is asked before, and nothing after."""

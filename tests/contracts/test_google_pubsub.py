@@ -14,7 +14,7 @@ from backstop.adapters.google.pubsub import BATCH, PubsubEvents
 from backstop.domain.event import CATALOGUE, read_attributes
 from backstop.errors import Unavailable
 from contracts.events_contract import EventsContract, event
-from contracts.platform import SUBSCRIPTIONS
+from contracts.platform import SUBSCRIPTIONS, traced
 from contracts.receiver import Receiver
 from contracts.waiting import until
 
@@ -110,13 +110,17 @@ class Topic:
 
     def read(self, count):
         """Return *count* events as a subscriber reads them."""
+        return [read_attributes(*message) for message in self.pull(count)]
+
+    def pull(self, count):
+        """Return attributes and data of *count* events."""
         found = []
         while len(found) < count:
             pulled = self._reader.pull(
                 subscription=self._subscription, max_messages=1000, timeout=10
             )
             found += [
-                read_attributes(dict(r.message.attributes), r.message.data)
+                (dict(r.message.attributes), r.message.data)
                 for r in pulled.received_messages
             ]
             self._reader.acknowledge(
@@ -146,6 +150,14 @@ def test_more_than_a_request_takes_is_published_whole(topic):
     topic.events.publish(*published)
 
     assert {e.id for e in topic.read(len(published))} == {e.id for e in published}
+
+
+def test_a_trace_travels_beside_the_event(topic):
+    """It is an attribute more, of the delivery and not of the event."""
+    trace = traced(lambda: topic.events.publish(event()))
+
+    told = event().attributes() | {"ce-traceparent": trace}
+    assert topic.pull(1) == [(told, b"{}")]
 
 
 def test_nothing_is_nothing(topic):

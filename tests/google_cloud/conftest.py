@@ -49,7 +49,11 @@ class Deployment(World):
 
     def said(self, word):
         """Wait until a function has logged *word*: it gave up, or began again."""
-        until(lambda: f'"{word}"' in self.log.read_text()[self._read :], within=60)
+        until(lambda: f'"{word}"' in self.heard(), within=60)
+
+    def heard(self):
+        """Return what was logged since `listen`."""
+        return self.log.read_text()[self._read :]
 
     def listen(self):
         """Forget what was logged so far."""
@@ -79,6 +83,25 @@ def deployed(tmp_path_factory, emulated):
     machine.stop()
     for line in lines:
         line.close()
+
+
+@pytest.fixture(scope="module")
+def knowing(tmp_path_factory, emulated):
+    """A deployment that remembers which phones RCS reaches."""
+    firestore, pubsub = emulated
+    state = tmp_path_factory.mktemp("knowing")
+    private_key(state)
+    environ = VIRTUAL.environ() | {
+        "PLATFORM": "google",
+        "REACH_FIRST": "true",
+        "FIRESTORE_EMULATOR_HOST": firestore,
+        "PUBSUB_EMULATOR_HOST": pubsub,
+    }
+    machine = Machine(state, environ)
+    machine.start()
+    log = state / "google" / "log.jsonl"
+    yield World(machine, VIRTUAL, "confirming", log)
+    machine.stop()
 
 
 @pytest.fixture

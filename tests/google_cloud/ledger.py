@@ -79,6 +79,11 @@ def unreachable(world: World) -> None:
     send(world, PHONE)
 
 
+def known_to_be_unreachable(world: World) -> None:
+    """RBM has said so before, and is not asked."""
+    send(world, PHONE)
+
+
 def cancelled(world: World) -> None:
     """The app calls it back while it waits."""
     world.phone(PHONE, online=False)
@@ -92,8 +97,19 @@ PATHS: Mapping[str, Callable[[World], None]] = {
     "fallen back": fallen_back,
     "fallen back by the watch": fallen_back_by_the_watch,
     "unreachable": unreachable,
+    "known to be unreachable": known_to_be_unreachable,
     "cancelled": cancelled,
 }
+
+BEFORE: Mapping[str, Callable[[World], None]] = {
+    "known to be unreachable": unreachable,
+}
+"""What has happened by then, and is not the path's to pay."""
+
+SETTINGS: Mapping[str, Mapping[str, str]] = {
+    "known to be unreachable": {"REACH_FIRST": "true"},
+}
+"""What a path's deployment has switched on."""
 
 
 def floor(*counts: int) -> Mapping[str, int]:
@@ -106,17 +122,18 @@ FLOORS = {
     "fallen back": floor(3, 4, 2, 3, 2, 2, 5),
     "fallen back by the watch": floor(4, 6, 4, 3, 2, 3, 5),
     "unreachable": floor(3, 4, 2, 3, 2, 2, 4),
+    "known to be unreachable": floor(4, 4, 2, 3, 2, 1, 4),
     "cancelled": floor(1, 3, 2, 1, 0, 2, 2),
 }
 """What the promises cannot do without; the README argues each."""
 
 
 @contextmanager
-def deployed() -> Iterator[World]:
+def deployed(settings: Mapping[str, str]) -> Iterator[World]:
     """Run the six functions on emulators of their own."""
     with tempfile.TemporaryDirectory() as folder:
         state = Path(folder)
-        environ = os.environ | VIRTUAL.environ() | {"PLATFORM": "google"}
+        environ = os.environ | VIRTUAL.environ() | {"PLATFORM": "google"} | settings
         machine = Machine(state, environ)
         machine.start()
         log = state / "google" / "log.jsonl"
@@ -131,6 +148,9 @@ def count(world: World, path: str) -> Mapping[str, int]:
     PATHS[path](world)
     world.elapse(4 * 3600)
     world.begin_anew()
+    if path in BEFORE:
+        BEFORE[path](world)
+        world.elapse(4 * 3600)
     before = _counted(world)
     PATHS[path](world)
     world.elapse(4 * 3600)
@@ -181,9 +201,12 @@ def main() -> None:
         parser.add_argument(f"--{what.replace(' ', '-')}", type=float, default=price)
     given = vars(parser.parse_args())
     prices = {what: given[what.replace(" ", "_")] for what in PRICES}
-    with deployed() as world:
-        counted = {path: count(world, path) for path in PATHS}
-    lines = list(table(counted, prices))
+    counted = {}
+    for settings in ({}, *SETTINGS.values()):
+        paths = [path for path in PATHS if SETTINGS.get(path, {}) == settings]
+        with deployed(settings) as world:
+            counted |= {path: count(world, path) for path in paths}
+    lines = list(table({path: counted[path] for path in PATHS}, prices))
     sys.stdout.write("\n".join(lines) + "\n")
     if prices == PRICES:
         README.write_text(written(README.read_text(), lines))

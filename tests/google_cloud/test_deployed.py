@@ -1,9 +1,11 @@
 """Six production servers on Google's own protocols, and what may befall them."""
 
+import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import requests
 
 from contracts.waiting import until
 from google_cloud.servers import start_alone
@@ -225,6 +227,33 @@ def test_a_push_that_nobody_takes_becomes_a_dead_letter(deployment):
 def dead(deployment):
     letters = deployment.ok("GET", "/simulator/dead-letters")["deadLetters"]
     return {letter["event"]["type"]: letter for letter in letters}
+
+
+def test_one_trace_from_send_to_the_sms(deployment):
+    """Through Cloud Tasks to `revoke`, and through Pub/Sub to `fallback`."""
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    sent = requests.post(
+        f"{deployment.machine.url}/v1/phones/+15550199006/agentMessages",
+        json=BODY,
+        headers={"traceparent": f"00-{trace}-00f067aa0ba902b7-01"},
+        timeout=PATIENCE,
+    ).json()
+    deployment.pass_deadline()
+    assert until_outcome(deployment, sent) == "DELIVERED_SMS"
+
+    told = [json.loads(line) for line in deployment.heard().splitlines()]
+    ours = [
+        (line["message"], line["logging.googleapis.com/spanId"])
+        for line in told
+        if line["logging.googleapis.com/trace"]
+        == f"projects/{deployment.ground.project}/traces/{trace}"
+    ]
+    assert {message for message, _span in ours} == {
+        *("accepted", "step", "ring", "sms_request")
+    }
+    assert {span for _message, span in ours} == {"00f067aa0ba902b7"}
+    (due,) = deployment.events("backstop.sms.due")
+    assert trace in due["attributes"]["ce-traceparent"]
 
 
 def test_the_logs_are_quiet_about_people(deployment):

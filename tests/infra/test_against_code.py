@@ -11,7 +11,7 @@ from environment import SECRETS, configured, environment
 from terraform import INFRA, ROOT, Checked
 
 from backstop import wiring
-from backstop.adapters.google import firestore, tasks
+from backstop.adapters.google import firestore, reaches, tasks
 from backstop.domain.event import Kind
 from backstop.settings import NEEDS, Settings, read_place
 from backstop.usecases.accept import SEND_TIMEOUT
@@ -105,16 +105,21 @@ def test_a_subscription_passes_what_its_function_takes(
 def test_every_field_of_a_document_is_queried_or_has_no_index() -> None:
     """A field that is neither would cost an index entry with every write."""
     declared = json.loads((INFRA / "firestore.json").read_text())
-    source = (
-        ROOT / "functions" / "backstop" / "adapters" / "google" / "firestore.py"
-    ).read_text()
+    adapters = ROOT / "functions" / "backstop" / "adapters" / "google"
+    source = "".join(
+        (adapters / module).read_text() for module in ("firestore.py", "reaches.py")
+    )
     stored = set(re.findall(r'"(\w+)": ', source)) - {"__name__"}
     indexed = {field for index in declared["indexes"] for field, _ in index["fields"]}
     known = indexed.union(*declared["unindexed"].values()) - {"__name__"}
 
     assert stored == known
-    assert {firestore.MESSAGES, firestore.RECIPIENTS} == declared["unindexed"].keys()
-    assert declared["ttl"] == {firestore.MESSAGES: "expireAt"}
+    collections = {firestore.MESSAGES, firestore.RECIPIENTS, reaches.REACH}
+    assert collections == declared["unindexed"].keys()
+    assert declared["ttl"] == {
+        firestore.MESSAGES: "expireAt",
+        reaches.REACH: "expireAt",
+    }
 
 
 def test_the_metrics_count_what_the_code_logs() -> None:

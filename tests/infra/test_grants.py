@@ -24,9 +24,13 @@ KEEPER = {
     "pubsub.publisher on backstop-events",
     "cloudtasks.enqueuer on backstop-watch",
     "cloudtasks.viewer on backstop-watch",
+    "cloudtasks.taskDeleter on backstop-watch",
     "iam.serviceAccountUser on backstop-watch",
 }
-"""Keeps messages, publishes, and arms timers, which takes acting as their caller."""
+"""Keeps messages, publishes, and arms timers, which takes acting as their caller.
+
+It also spares them, wherever a message ends.
+"""
 
 BURIES = {
     "fallback": {
@@ -60,7 +64,7 @@ EXAMPLE = {
     "backstop-revoke": KEEPER | {"secretmanager.secretAccessor on backstop-rbm-key"},
     "backstop-fallback": KEEPER
     | {"secretmanager.secretAccessor on backstop-bandwidth-secret"},
-    "backstop-record": KEEPER | {"cloudtasks.taskDeleter on backstop-watch"},
+    "backstop-record": KEEPER,
     "backstop-watch": {"run.invoker on backstop-revoke"},
     "backstop-push-fallback": {"run.invoker on backstop-fallback"},
     "backstop-push-record": {"run.invoker on backstop-record"},

@@ -42,9 +42,9 @@ def test_a_plan_after_an_apply_is_empty(checked: Checked) -> None:
 
 
 def test_a_setting_touches_its_function_alone(checked: Checked) -> None:
-    send = 'module.function["send"].google_cloudfunctions2_function.this'
+    fallback = 'module.function["fallback"].google_cloudfunctions2_function.this'
 
-    assert {send: ["update"]} == checked.runs["another_setting"].changes()
+    assert {fallback: ["update"]} == checked.runs["another_setting"].changes()
 
 
 def test_a_secrets_version_touches_its_holder_alone(checked: Checked) -> None:

@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import TextIO
 
-LOGGED = ("agent", "cause", "count", "request", "status")
-"""What our modules may attach to a line."""
+from backstop.logs import CATALOGUE
+from backstop.ports import Log
+from backstop.tracing import traceparent
 
 
 class SystemClock:
@@ -48,14 +49,27 @@ class SystemRandom:
 
 
 class JsonLog:
-    """One JSON line per decision, in Cloud Logging's field names."""
+    """One JSON line per decision, in Cloud Logging's field names.
 
-    def __init__(self, stream: TextIO) -> None:
+    *project* is where a trace is looked up; there is none on a machine of one's own.
+    """
+
+    def __init__(self, stream: TextIO, project: str = "") -> None:
         self._stream = stream
+        self._traces = f"projects/{project}/traces/" if project else ""
 
     def __call__(self, message: str, fields: Mapping[str, object]) -> None:
-        now = datetime.now(UTC).isoformat()
-        line = {"time": now, "severity": "INFO", "message": message, **fields}
+        line = {
+            "time": datetime.now(UTC).isoformat(),
+            "severity": "INFO",
+            "message": message,
+            **fields,
+        }
+        parent = traceparent()
+        if parent:
+            _version, trace, span, _flags = parent.split("-")
+            line["logging.googleapis.com/trace"] = self._traces + trace
+            line["logging.googleapis.com/spanId"] = span
         self._stream.write(json.dumps(line) + "\n")
         self._stream.flush()
 
@@ -67,10 +81,19 @@ class JsonHandler(logging.Handler):
     theirs is passed on.
     """
 
-    def __init__(self, log: JsonLog) -> None:
+    def __init__(self, log: Log) -> None:
         super().__init__()
         self._log = log
 
     def emit(self, record: logging.LogRecord) -> None:
-        extra = {key: record.__dict__[key] for key in LOGGED if key in record.__dict__}
-        self._log(record.getMessage(), {"severity": record.levelname, **extra})
+        message = record.getMessage()
+        given = CATALOGUE.get(message, frozenset()) & record.__dict__.keys()
+        fields = {name: record.__dict__[name] for name in sorted(given)}
+        self._log(message, {"severity": record.levelname, **fields})
+
+
+def take_over(log: Log) -> None:
+    """Let *log* alone write what our own modules say, for as long as we run."""
+    ours = logging.getLogger("backstop")
+    ours.addHandler(JsonHandler(log))
+    ours.propagate = False

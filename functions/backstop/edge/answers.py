@@ -8,10 +8,11 @@ from anyio import CapacityLimiter, to_thread
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from backstop import tracing
 from backstop.domain.invalid import Invalid
 from backstop.domain.message import Json
 from backstop.errors import Conflict, Unavailable
-from backstop.ports import Log
+from backstop.ports import Log, Random
 
 Handler = Callable[[Request], Awaitable[Response]]
 T = TypeVar("T")
@@ -134,10 +135,15 @@ class Pool:
         return await to_thread.run_sync(work, limiter=self._limiter)
 
 
-def answering(handler: Handler, log: Log) -> Handler:
-    """Turn whatever *handler* raises into an answer; nothing else gets out."""
+def answering(handler: Handler, log: Log, random: Random | None = None) -> Handler:
+    """Turn whatever *handler* raises into an answer; nothing else gets out.
+
+    With *random* each request has a trace: the caller's, or one of its own.
+    """
 
     async def answer_always(request: Request) -> Response:
+        if random:
+            tracing.begin(request.headers, random.new_id)
         try:
             return await handler(request)
         except Problem as problem:

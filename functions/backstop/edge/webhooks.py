@@ -31,10 +31,6 @@ class Inlet:
         await self.pool.run(lambda: self.events.publish(*events))
         return answer({})
 
-    def refuse(self, message: str, headers: dict[str, str] | None = None) -> Problem:
-        self.log(message, {"severity": "WARNING"})
-        return Problem(401, REFUSED, headers=headers)
-
 
 def webhook(inlet: Inlet, tokens: tuple[bytes, ...]) -> Handler:
     """RBM's events and its handshake."""
@@ -49,8 +45,9 @@ def webhook(inlet: Inlet, tokens: tuple[bytes, ...]) -> Handler:
                 return PlainTextResponse(secret)
             signature = request.headers.get("x-goog-signature", "")
             data = rbm.verify(envelope, signature.encode("latin-1"), tokens)
-        except rbm.Forged:
-            raise inlet.refuse("webhook_refused") from None
+        except rbm.Forged as forged:
+            inlet.log("webhook_refused", {"severity": "WARNING", "cause": str(forged)})
+            raise Problem(401, REFUSED) from None
         except rbm.Malformed:
             raise Problem(400, "body: not a webhook call") from None
         return await inlet.publish([rbm.announce(data, received_at=inlet.clock.now())])
@@ -70,7 +67,10 @@ def sms_webhook(inlet: Inlet, credentials: tuple[tuple[str, str], ...]) -> Handl
         if not given:
             raise Problem(401, REFUSED, headers=challenge)
         if not bandwidth.authorised(given, credentials):
-            raise inlet.refuse("sms_webhook_refused", challenge)
+            inlet.log(
+                "sms_webhook_refused", {"severity": "WARNING", "cause": "credentials"}
+            )
+            raise Problem(401, REFUSED, headers=challenge)
         return await inlet.publish(
             bandwidth.announce(raw, received_at=inlet.clock.now())
         )

@@ -28,6 +28,7 @@ from backstop.domain.tag import make_tag
 from backstop.domain.times import format_time
 from backstop.errors import Conflict, Refusal, Refused, Throttled, Unanswered
 from backstop.ports import Ports, Stored
+from backstop.usecases.lines import log_change, log_request
 from backstop.usecases.view import agent_message
 
 Signals = Callable[[Message, datetime], Sequence[Signal]]
@@ -124,28 +125,9 @@ def _change(
             version = ports.messages.save(step.message, version=stored.version)
         except Conflict:
             continue
-        _log_step(ports, before, heard, step)
+        log_change(ports, before, heard, step)
         return step, version
     raise Conflict("one message changed faster than it could be saved")
-
-
-def _log_step(
-    ports: Ports, before: Message, heard: Sequence[Signal], step: Step
-) -> None:
-    after = step.message
-    ports.log(
-        "step",
-        {
-            "messageId": after.message_id,
-            "agentId": after.agent,
-            "signals": " ".join(signal.kind.value for signal in heard),
-            "rcs": f"{before.rcs_state} -> {after.rcs_state}",
-            "sms": f"{before.sms_state or '-'} -> {after.sms_state or '-'}",
-            "outcome": after.outcome.value,
-            "rule": after.rule,
-            "actions": " ".join(action.do.value for action in step.actions),
-        },
-    )
 
 
 def _create(ports: Ports, message: Message, action: Action) -> list[Signal]:
@@ -252,6 +234,7 @@ def _send_sms(ports: Ports, message: Message, action: Action) -> list[Signal]:
         released = Signal(kind=Kind.SMS_RELEASED, attempt=attempt)
         return [released, Signal(kind=Kind.OPT_OUT)]
     now = ports.clock.now()
+    log_request(ports, message, attempt, now)
     try:
         queued = ports.sms.send(
             sender=message.request.sender,

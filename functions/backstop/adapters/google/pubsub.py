@@ -14,6 +14,7 @@ from google.api_core.exceptions import (
 from google.api_core.retry import Retry, if_exception_type
 from google.pubsub_v1 import PublisherClient, PubsubMessage
 
+from backstop import tracing
 from backstop.adapters.google.reaching import reaching
 from backstop.domain.event import Event
 
@@ -50,8 +51,9 @@ class PubsubEvents:
 
     @reaching
     def publish(self, *events: Event) -> None:
+        trace = tracing.attributes()
         messages = [
-            PubsubMessage(data=event.data, attributes=event.attributes())
+            PubsubMessage(data=event.data, attributes=event.attributes() | trace)
             for event in events
         ]
         for begin in range(0, len(messages), BATCH):

@@ -14,6 +14,7 @@ from google.api_core.exceptions import (
     AlreadyExists,
     DeadlineExceeded,
     NotFound,
+    PermissionDenied,
     ServiceUnavailable,
     TooManyRequests,
 )
@@ -21,6 +22,7 @@ from google.api_core.retry import Retry, if_exception_type
 from google.cloud.tasks_v2 import CloudTasksClient, HttpMethod, HttpRequest, Task
 from google.cloud.tasks_v2.types import OidcToken
 
+from backstop import tracing
 from backstop.adapters.google.reaching import reaching
 from backstop.domain.message import MessageId
 from backstop.domain.times import format_time
@@ -89,8 +91,9 @@ class CloudTasksTimers:
             self._client.delete_task(
                 name=self._name(message, at), retry=BUDGET, timeout=TRY
             )
-        except NotFound:
-            # It rang, or was spared before.
+        except (NotFound, PermissionDenied):
+            # It rang, was spared before, or is not ours to spare: it then rings
+            # for nothing, which must not undo what the message has come to.
             return
 
     def _waits(self, message: MessageId, at: datetime) -> bool:
@@ -104,10 +107,14 @@ class CloudTasksTimers:
 
     def _task(self, message: MessageId, at: datetime) -> Task:
         body = {"message": message, "dueAt": format_time(at)}
+        headers = {"Content-Type": "application/json"}
+        parent = tracing.traceparent()
+        if parent:
+            headers[tracing.HEADER] = parent
         request = HttpRequest(
             url=self._url,
             http_method=HttpMethod.POST,
-            headers={"Content-Type": "application/json"},
+            headers=headers,
             body=json.dumps(body).encode(),
         )
         if self._caller:
