@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 TERRAFORM ?= terraform
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types imports unit stories infra security real-time ledger import-times drawing clean
+.PHONY: help run test lint types imports unit stories infra security real-time ledger import-times pictures drawing clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -13,7 +13,7 @@ help: ## List the targets
 run: $(VENV)/run ## Start everything on one port; PLATFORM=google on Google's emulators
 	@PORT=$(PORT) PLATFORM=$(PLATFORM) $(BIN)/python functions/local.py
 
-test: lint types imports unit stories ## All that CI checks
+test: lint types imports unit stories infra security ## All that CI checks
 
 lint: $(VENV)/test ## Style and format
 	$(BIN)/ruff check .
@@ -48,6 +48,9 @@ ledger: $(VENV)/test ## Count what a message costs on Google Cloud, into the REA
 
 import-times: $(VENV)/test ## Where each function's cold start goes
 	PYTHONPATH=functions:tests $(BIN)/python -m bench.imports
+
+pictures: $(VENV)/test ## Retake the README's pictures of the console
+	PYTHONPATH=functions:tests $(BIN)/python -m console.pictures
 
 drawing: $(VENV)/test ## Draw the decision table into the README
 	PYTHONPATH=functions:tests $(BIN)/python -m domain.drawing

@@ -1,6 +1,6 @@
 """What the use cases need from the world. The contract tests check each promise."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Generic, Protocol, TypeVar
@@ -9,6 +9,7 @@ from backstop.domain.consent import Consent
 from backstop.domain.event import Event
 from backstop.domain.message import Json, Message, MessageId
 from backstop.domain.queued import Queued
+from backstop.domain.reach import Reach
 
 T = TypeVar("T")
 
@@ -67,6 +68,19 @@ class Recipients(Protocol):
         """Replace that version. Raises Conflict when another was saved since."""
 
 
+class Reaches(Protocol):
+    """Keeps what was last heard of phones' RCS. The last word stands."""
+
+    def load(self, phone: str, agent: str) -> Reach | None:
+        """Return what was saved, also when its time is over, None if nothing."""
+
+    def save(self, agent: str, reaches: Mapping[str, Reach]) -> None:
+        """Replace what is known of these phones, each by its number."""
+
+    def forget(self, phone: str, agent: str) -> None:
+        """Let nothing be known, if anything was."""
+
+
 class Timers(Protocol):
     """Wakes a message up, at or after a chosen instant, never before.
 
@@ -81,7 +95,10 @@ class Timers(Protocol):
         """
 
     def disarm(self, message: MessageId, *, at: datetime) -> None:
-        """Spare a ring that has no object any more, if it is not too late."""
+        """Spare a ring that has no object any more, if it is not too late.
+
+        No more than a saving: whoever may not spare it lets it ring for nothing.
+        """
 
 
 class Events(Protocol):
@@ -92,7 +109,7 @@ class Events(Protocol):
 
 
 class Rcs(Protocol):
-    """Sends and withdraws RCS messages. Both may be repeated under the same id."""
+    """RBM. Everything here may be repeated under the same id."""
 
     def create(
         self, *, agent: str, phone: str, message_id: str, body: Json, budget: timedelta
@@ -103,6 +120,48 @@ class Rcs(Protocol):
         self, *, agent: str, phone: str, message_id: str, budget: timedelta
     ) -> None:
         """Return when RBM answered 200. Raises ProviderError."""
+
+    def event(
+        self, *, agent: str, phone: str, event_id: str, body: Json, budget: timedelta
+    ) -> Json:
+        """Return RBM's answer to an AgentEvent. Raises ProviderError."""
+
+    def capabilities(
+        self, *, agent: str, phone: str, request_id: str, budget: timedelta
+    ) -> Json:
+        """Return what RBM says of the phone. Raises ProviderError.
+
+        Refused with UNREACHABLE means that it has no RCS for this agent.
+        """
+
+
+@dataclass(frozen=True)
+class Relayed:
+    """A carrier's own answer, as it came. `retry_after` is its wish, or ""."""
+
+    status: int
+    body: bytes
+    retry_after: str = ""
+
+
+class Relay(Protocol):
+    """Hands a request on to RBM as it is, under our own credentials."""
+
+    def forward(
+        self,
+        *,
+        path: str,
+        query: Mapping[str, str],
+        content_type: str,
+        body: bytes | Iterable[bytes],
+        length: int | None = None,
+    ) -> Relayed:
+        """Return RBM's answer, whatever its status, if it is JSON.
+
+        An iterable body is sent as it comes, in `length` bytes if that is known.
+        What iterating raises is raised here. Raises Throttled when RBM did nothing,
+        Unanswered when what it did is not known.
+        """
 
 
 class Sms(Protocol):
@@ -147,7 +206,10 @@ class Log(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Ports:
-    """The world of one function. What it may not do is None and is handed over."""
+    """The world of one function. What it may not do is None and is handed over.
+
+    Without `reaches` nothing is remembered of phones.
+    """
 
     messages: Messages
     recipients: Recipients
@@ -156,5 +218,6 @@ class Ports:
     clock: Clock
     random: Random
     log: Log
+    reaches: Reaches | None = None
     rcs: Rcs | None = None
     sms: Sms | None = None

@@ -7,7 +7,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from backstop.adapters.google.platform import Place
+from backstop.domain.agent import Agent
 from backstop.domain.message import Contract, Policy, Terms, Traffic
+from backstop.domain.reach import Lives
+from backstop.domain.sms_text import OPT_OUT_WORDING
 from backstop.domain.times import parse_duration
 
 RBM_HOST = "rcsbusinessmessaging.googleapis.com"
@@ -50,19 +53,6 @@ class Incomplete(Exception):  # noqa: N818 - named for what happened
 
 
 @dataclass(frozen=True, kw_only=True)
-class Agent:
-    """One RBM agent and the numbers that its SMS may come from, the first by default.
-
-    `handset_receipts` says that the number is toll-free or a short code, whose
-    "delivered" comes from the handset and not from the carrier.
-    """
-
-    name: str
-    senders: tuple[str, ...]
-    handset_receipts: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
 class Settings:
     """All that a deployment decides. Secrets are kept out of `repr`."""
 
@@ -85,6 +75,11 @@ class Settings:
     lost_answer_prompt: timedelta
     lost_answer: timedelta
     receipt_wait: timedelta
+    menu_life: timedelta
+    text_resubscribes: bool
+    one_consent: bool
+    reach_first: bool
+    reach: Lives
 
     @classmethod
     def read(cls, environ: Mapping[str, str], *, function: str = "") -> "Settings":
@@ -134,6 +129,14 @@ class Settings:
             receipt_wait=reader.duration(
                 "RECEIPT_WAIT", timedelta(hours=2, minutes=15)
             ),
+            menu_life=reader.duration("MENU_LIFE", timedelta(days=1)),
+            text_resubscribes=reader.flag("TEXT_RESUBSCRIBES"),
+            one_consent=reader.flag("ONE_CONSENT"),
+            reach_first=reader.flag("REACH_FIRST"),
+            reach=Lives(
+                positive=reader.duration("REACH_POSITIVE", timedelta(hours=1)),
+                negative=reader.duration("REACH_NEGATIVE", timedelta(days=1)),
+            ),
         )
         reader.finish()
         return settings
@@ -162,12 +165,6 @@ class Settings:
             lost_answer=self.lost_answer_prompt if prompt else self.lost_answer,
             receipt_wait=self.receipt_wait,
             sms_validity=min(patience, timedelta(hours=2)),
-        )
-
-    def agents_of(self, number: str) -> tuple[str, ...]:
-        """Return the agents whose SMS come from *number*."""
-        return tuple(
-            agent.name for agent in self.agents.values() if number in agent.senders
         )
 
 
@@ -256,10 +253,22 @@ class _Reader:
             if not isinstance(senders, list) or not senders:
                 self._wrong.append(f"{name}: {agent} has no list of senders")
                 continue
+            texts = {
+                field: entry.get(key, default)
+                for field, key, default in (
+                    ("opt_out_wording", "optOutWording", OPT_OUT_WORDING),
+                    ("opt_out_reply", "optOutReply", ""),
+                    ("help_reply", "helpReply", ""),
+                )
+            }
+            if not all(isinstance(text, str) for text in texts.values()):
+                self._wrong.append(f"{name}: {agent} has a reply that is no text")
+                continue
             agents[agent] = Agent(
                 name=agent,
                 senders=tuple(str(sender) for sender in senders),
                 handset_receipts=bool(entry.get("handsetReceipts")),
+                **texts,
             )
         if not agents and self.needs(name):
             self._wrong.append(f"{name} names no agent")
@@ -282,6 +291,12 @@ class _Reader:
                 break
             pairs.append((user, password))
         return tuple(pairs)
+
+    def flag(self, name: str) -> bool:
+        value = self.text(name, "false")
+        if value not in {"true", "false"}:
+            self._wrong.append(f"{name} is neither true nor false")
+        return value == "true"
 
     def duration(
         self, name: str, default: timedelta, *, over: timedelta = timedelta(0)

@@ -22,6 +22,7 @@ from backstop.ports import (
     Ports,
     Random,
     Rcs,
+    Reaches,
     Recipients,
     Sms,
     Timers,
@@ -30,6 +31,8 @@ from backstop.settings import Incomplete, Settings, read_place
 
 if TYPE_CHECKING:
     from backstop.edge.webhooks import Inlet
+    from backstop.providers.rbm.client import Rbm
+    from backstop.usecases.listen import House
 
 NOT_SET_UP = "nothing is set up: set PLATFORM, or start functions/local.py"
 
@@ -44,6 +47,8 @@ class Platform(Protocol):
     def messages(self) -> Messages: ...
     @property
     def recipients(self) -> Recipients: ...
+    @property
+    def reaches(self) -> Reaches | None: ...
     @property
     def timers(self) -> Timers: ...
     @property
@@ -69,6 +74,7 @@ class Embedded:
     clock: Clock
     random: Random
     log: Log
+    reaches: Reaches | None = None
     token: str = ""
 
 
@@ -88,9 +94,8 @@ class Backstop:
     def send(self) -> Handler:
         from backstop.edge.api import Api
 
-        return self._answering(
-            Api(self._ports(rcs=self._rbm), self._settings, Pool(POOL))
-        )
+        ports, pool = self._ports(rcs=self._rbm), Pool(POOL)
+        return self._answering(Api(ports, self._settings, self._house, pool, self._rbm))
 
     @cached_property
     def webhook(self) -> Handler:
@@ -122,10 +127,25 @@ class Backstop:
     def record(self) -> Handler:
         from backstop.edge.triggers import record
 
-        return self._trigger(record(self._ports(), self._settings))
+        return self._trigger(record(self._ports(), self._house))
 
     @cached_property
-    def _rbm(self) -> Rcs:
+    def _house(self) -> "House":
+        from backstop.providers.rbm.wire import suggestion_response
+        from backstop.usecases.listen import House
+
+        settings = self._settings
+        return House(
+            agents=settings.agents,
+            terms=settings.terms,
+            tap=suggestion_response,
+            menu_life=settings.menu_life,
+            resubscribes=settings.text_resubscribes,
+            one_consent=settings.one_consent,
+        )
+
+    @cached_property
+    def _rbm(self) -> "Rbm":
         from backstop.providers.rbm.client import Rbm
 
         settings = self._settings
@@ -170,12 +190,14 @@ class Backstop:
             clock=platform.clock,
             random=platform.random,
             log=platform.log,
+            # Without a use for it nothing is remembered, and nothing to be forgotten.
+            reaches=platform.reaches if self._settings.reach_first else None,
             rcs=rcs,
             sms=sms,
         )
 
     def _answering(self, handler: Handler) -> Handler:
-        return answering(handler, self._platform.log)
+        return answering(handler, self._platform.log, self._platform.random)
 
 
 _in_use: list[Backstop] = []
@@ -199,13 +221,12 @@ def start(function: str) -> None:
     if platform != "google":
         raise Incomplete(f"PLATFORM {platform} is not google")
     from backstop.adapters.google.platform import GooglePlatform
+    from backstop.adapters.system import take_over
 
-    use(
-        Backstop(
-            Settings.read(os.environ, function=function),
-            GooglePlatform(read_place(os.environ, function=function)),
-        )
-    )
+    settings = Settings.read(os.environ, function=function)
+    google = GooglePlatform(read_place(os.environ, function=function))
+    use(Backstop(settings, google))
+    take_over(google.log)
 
 
 async def serve(function: str, request: Request) -> Response:

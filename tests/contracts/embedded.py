@@ -8,6 +8,7 @@ from pathlib import Path
 
 from backstop.adapters.embedded.database import Database
 from backstop.adapters.embedded.dispatcher import DEAD_AFTER, Dispatcher
+from backstop.adapters.embedded.reaches import SqliteReaches
 from backstop.adapters.embedded.stores import (
     SqliteEvents,
     SqliteMessages,
@@ -39,6 +40,7 @@ class Life:
         wake = self.dispatcher.wake
         self.messages = SqliteMessages(self.database)
         self.recipients = SqliteRecipients(self.database)
+        self.reaches = SqliteReaches(self.database)
         self.timers = SqliteTimers(self.database, clock, wake)
         self.events = SqliteEvents(self.database, clock, ALL, wake)
         self.dispatcher.start(ring=url + RING, push=url.__add__, token=TOKEN)
@@ -69,6 +71,10 @@ class Embedded:
     @property
     def recipients(self) -> SqliteRecipients:
         return self.life.recipients
+
+    @property
+    def reaches(self) -> SqliteReaches:
+        return self.life.reaches
 
     @property
     def timers(self) -> SqliteTimers:

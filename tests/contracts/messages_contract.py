@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from backstop.domain.menu import Option
 from backstop.domain.message import (
     Action,
     Attempt,
@@ -50,6 +51,8 @@ REQUEST = Request(
     media=("https://example.com/a.png", "https://example.com/b.png"),
     metadata={"order": "17", "": "", "ü": "\x7f"},
     handset_receipts=True,
+    options=(Option(number=1, label="Ja ✓", postback="\x00yes"),),
+    cut=True,
 )
 ATTEMPT = Attempt(
     number=2,

@@ -1,11 +1,13 @@
 """What the contracts ask of whoever runs them: a platform under a movable clock."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import copy_context
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from backstop.ports import Events, Messages, Recipients, Timers
+from backstop import tracing
+from backstop.ports import Events, Messages, Reaches, Recipients, Timers
 from contracts.receiver import Receiver
 
 RING = "/ring"
@@ -39,6 +41,17 @@ class Letter:
     data: bytes
 
 
+def traced(do: Callable[[], object]) -> str:
+    """Do it as for a request of some trace; return that request's `traceparent`."""
+
+    def within() -> str:
+        tracing.begin({}, lambda: "a request")
+        do()
+        return tracing.traceparent()
+
+    return copy_context().run(within)
+
+
 class Platform(Protocol):
     """One platform, and the hand that moves its clock and pulls its plug."""
 
@@ -50,6 +63,9 @@ class Platform(Protocol):
 
     @property
     def recipients(self) -> Recipients: ...
+
+    @property
+    def reaches(self) -> Reaches: ...
 
     @property
     def timers(self) -> Timers: ...

@@ -5,18 +5,20 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from backstop.domain.consent import Consent, Wish
+from backstop.domain.consent import Change, Consent, Wish
 from backstop.errors import Conflict
 from backstop.ports import Stored
 from contracts.waiting import at_once
 
 PHONE = "+15551230001"
-CONSENT = Consent(
+OPT_OUT = Change(
     wish=Wish.OPTED_OUT,
     at=datetime(2026, 1, 1, 0, 0, 0, 7, tzinfo=UTC),
     evidence="event-1",
     channel="SMS",
+    wording="Stop!",
 )
+CONSENT = Consent(choices=(OPT_OUT,), opt_out="event-1")
 
 
 class RecipientsContract:
@@ -43,7 +45,8 @@ class RecipientsContract:
         """Whoever read the newest version may replace it, as often as it likes."""
         for day in range(3):
             stored = platform.recipients.load(PHONE, "agent")
-            newer = replace(CONSENT, at=CONSENT.at + timedelta(days=day))
+            later = replace(OPT_OUT, at=OPT_OUT.at + timedelta(days=day))
+            newer = Consent(choices=(OPT_OUT, later))
             platform.recipients.save(PHONE, "agent", newer, version=stored.version)
 
         assert newer == platform.recipients.load(PHONE, "agent").value
@@ -52,7 +55,7 @@ class RecipientsContract:
         """Whoever read an older version changes nothing."""
         platform.recipients.save(PHONE, "agent", CONSENT, version=0)
         stale = platform.recipients.load(PHONE, "agent").version
-        newer = replace(CONSENT, wish=Wish.OPTED_IN)
+        newer = replace(CONSENT, opt_out="event-2")
         platform.recipients.save(PHONE, "agent", newer, version=stale)
 
         with pytest.raises(Conflict):
@@ -69,7 +72,7 @@ class RecipientsContract:
 
     def test_of_many_first_words_one_wins(self, platform):
         """Sixteen writers who read version 0: one is kept, the rest are told."""
-        rivals = [replace(CONSENT, evidence=f"event-{n}") for n in range(16)]
+        rivals = [replace(CONSENT, opt_out=f"event-{n}") for n in range(16)]
 
         results = at_once(
             [

@@ -14,7 +14,7 @@ from backstop.domain.event import (
 )
 from contracts.embedded import Embedded
 from contracts.events_contract import EventsContract, event, got, ids
-from contracts.platform import SUBSCRIPTIONS
+from contracts.platform import SUBSCRIPTIONS, traced
 from contracts.waiting import until
 
 
@@ -38,6 +38,16 @@ class TestSqliteEvents(EventsContract):
             if not kinds or kind.kind.value in kinds
         }
         assert wanted == {name for name in SUBSCRIPTIONS if got(platform, name)}
+
+    def test_a_trace_travels_beside_the_event(self, platform):
+        """It is an attribute more, of the delivery and not of the event."""
+        trace = traced(lambda: platform.events.publish(event()))
+
+        platform.settle()
+
+        (envelope,) = got(platform, "everything")
+        told = event().attributes() | {"ce-traceparent": trace}
+        assert told == envelope["message"]["attributes"]
 
     def test_tries_are_counted(self, platform):
         """Each delivery says the how-manieth it is."""

@@ -7,6 +7,7 @@ import pytest
 
 from backstop.adapters.embedded.dispatcher import CLEANING, RETENTION
 from backstop.domain.message import Outcome, Rcs
+from backstop.domain.reach import Reach
 from contracts.embedded import Embedded
 from contracts.events_contract import event
 from contracts.messages_contract import plain
@@ -70,3 +71,17 @@ def test_events_go_when_everybody_has_them(platform):
 
     kept = [letter.attributes["ce-id"] for letter in platform.dead_letters()]
     assert kept == ["refused"]
+
+
+def test_what_was_known_of_a_phone_goes_too(platform):
+    """Once it has long lapsed; what still counts stays."""
+    until_now = Reach(reachable=False, until=platform.now())
+    counting = Reach(reachable=False, until=platform.now() + 2 * RETENTION)
+    platform.reaches.save("agent", {"+15551230001": until_now})
+    platform.reaches.save("agent", {"+15551230002": counting})
+
+    platform.elapse(RETENTION + DAY)
+    platform.events.publish(event("wake"))
+    until(lambda: platform.reaches.load("+15551230001", "agent") is None)
+
+    assert platform.reaches.load("+15551230002", "agent") == counting

@@ -13,9 +13,11 @@ from backstop.adapters.google.firestore import (
     FirestoreMessages,
     FirestoreRecipients,
 )
+from backstop.adapters.google.reaches import REACH, FirestoreReaches
 from backstop.adapters.system import SystemRandom
 from backstop.errors import Conflict
 from contracts.messages_contract import START, MessagesContract, plain
+from contracts.reaches_contract import NEGATIVE, PHONE, ReachesContract
 from contracts.recipients_contract import RecipientsContract
 
 
@@ -35,6 +37,7 @@ class Firestore:
 
     messages: FirestoreMessages
     recipients: FirestoreRecipients
+    reaches: FirestoreReaches
 
     def die(self):
         """Nothing of ours is in memory."""
@@ -47,7 +50,9 @@ def platform(emulator):
     )
     random = SystemRandom()
     yield Firestore(
-        FirestoreMessages(client, random), FirestoreRecipients(client, random)
+        FirestoreMessages(client, random),
+        FirestoreRecipients(client, random),
+        FirestoreReaches(client),
     )
     client.close()
 
@@ -67,7 +72,9 @@ def repeating(platform):
     """Stores whose every write is taken for a repeat of the one before."""
     client = platform.messages._client
     return Firestore(
-        FirestoreMessages(client, OneId()), FirestoreRecipients(client, OneId())
+        FirestoreMessages(client, OneId()),
+        FirestoreRecipients(client, OneId()),
+        platform.reaches,
     )
 
 
@@ -116,3 +123,21 @@ class TestFirestoreMessages(MessagesContract):
 
 class TestFirestoreRecipients(RecipientsContract):
     """No test of its own."""
+
+
+class TestFirestoreReaches(ReachesContract):
+    """Beside the contract: nothing is kept for ever, and nobody is named."""
+
+    def test_what_has_lapsed_expires(self, platform):
+        """The TTL policy's field is written with the answer."""
+        platform.reaches.save("agent", {PHONE: NEGATIVE})
+
+        (document,) = platform.reaches._client.collection(REACH).get()
+        assert document.get("expireAt") == NEGATIVE.until
+
+    def test_the_number_is_not_in_it(self, platform):
+        """The id is a hash, like a recipient's."""
+        platform.reaches.save("agent", {PHONE: NEGATIVE})
+
+        (document,) = platform.reaches._client.collection(REACH).get()
+        assert PHONE not in document.id + str(document.to_dict())

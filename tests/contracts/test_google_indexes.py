@@ -19,9 +19,11 @@ from backstop.adapters.google.firestore import (
     FirestoreMessages,
     FirestoreRecipients,
 )
+from backstop.adapters.google.reaches import REACH, FirestoreReaches
 from backstop.adapters.system import SystemRandom
 from backstop.domain.consent import Consent
 from backstop.domain.message import message_key
+from backstop.domain.reach import Reach
 from contracts.messages_contract import plain
 from machine.relay import Relay
 
@@ -52,6 +54,9 @@ def asked(monkeypatch_module):
         messages.of_phone(plain().phone, limit=1, token=page.next_token)
         messages.open_of_phone(plain().phone, plain().agent)
         recipients.save(plain().phone, plain().agent, Consent(), version=0)
+        reaches = FirestoreReaches(client)
+        known = Reach(reachable=False, until=plain().accepted_at)
+        reaches.save(plain().agent, {plain().phone: known})
         own = tuple(queries)
         written = {
             collection: {
@@ -59,7 +64,7 @@ def asked(monkeypatch_module):
                 for document in client.collection(collection).get()
                 for field in document.to_dict()
             }
-            for collection in (MESSAGES, RECIPIENTS)
+            for collection in (MESSAGES, RECIPIENTS, REACH)
         }
         client.close()
         relay.stop()
@@ -104,7 +109,7 @@ def test_no_query_is_without_an_end(asked):
 def test_what_nobody_asks_for_has_no_index(asked):
     """Fields that no query names alone are exempt: an index would be a write more."""
     _queries, written = asked
-    in_use = {MESSAGES: {"phone", "agent", "open"}, RECIPIENTS: set()}
+    in_use = {MESSAGES: {"phone", "agent", "open"}, RECIPIENTS: set(), REACH: set()}
 
     for collection, fields in written.items():
         exempt = set(DECLARED["unindexed"][collection])
@@ -115,4 +120,5 @@ def test_the_field_of_the_ttl_is_written(asked):
     """Firestore deletes by it; a name misspelt would keep everybody for ever."""
     _queries, written = asked
 
-    assert DECLARED["ttl"][MESSAGES] in written[MESSAGES]
+    for collection in (MESSAGES, REACH):
+        assert DECLARED["ttl"][collection] in written[collection]

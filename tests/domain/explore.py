@@ -27,7 +27,14 @@ SMS_RECEIPTS = (
     Kind.SMS_UNSENT,
     Kind.SMS_DOUBTED,
 )
-WORDS = (Kind.REPEAT, Kind.HANDED_OVER, Kind.CANCEL, Kind.ACKNOWLEDGE, Kind.OPT_OUT)
+WORDS = (
+    Kind.REPEAT,
+    Kind.HANDED_OVER,
+    Kind.RCS_BYPASSED,
+    Kind.CANCEL,
+    Kind.ACKNOWLEDGE,
+    Kind.OPT_OUT,
+)
 CREATE_ANSWERS = (
     Kind.RCS_ACCEPTED,
     Kind.RCS_REFUSED,
@@ -72,9 +79,14 @@ def state(message: Message) -> State:
     )
 
 
-def begin(policy: Policy, contract: Contract, traffic: Traffic) -> Message:
+def begin(
+    policy: Policy,
+    contract: Contract,
+    traffic: Traffic,
+    kind: Kind = Kind.BEGIN,
+) -> Message:
     blank = message(policy, contract, traffic)
-    return advance(blank, Signal(kind=Kind.BEGIN), START).message
+    return advance(blank, Signal(kind=kind), START).message
 
 
 def signals(message: Message) -> Iterator[Signal]:
@@ -135,9 +147,11 @@ def explore(
     policy: Policy, contract: Contract, traffic: Traffic
 ) -> Iterator[tuple[str, Message, Step]]:
     """Yield every step from every state that can be reached."""
-    first = begin(policy, contract, traffic)
-    seen = {state(first)}
-    ahead = deque([first])
+    ahead = deque(
+        begin(policy, contract, traffic, kind)
+        for kind in (Kind.BEGIN, Kind.RCS_BYPASSED)
+    )
+    seen = {state(first) for first in ahead}
     while ahead:
         for name, before, step in after(ahead.popleft()):
             yield name, before, step

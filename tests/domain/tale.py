@@ -72,10 +72,12 @@ class Tale:
         policy: Policy = Policy.CONFIRMED,
         contract: Contract = Contract.CONFIRMING,
         traffic: Traffic = Traffic.TRANSACTION,
+        *,
+        begin: Kind = Kind.BEGIN,
     ) -> None:
         self.now = START
         self.message = message(policy, contract, traffic)
-        self.hear(Kind.BEGIN)
+        self.hear(begin)
         self.arm()
 
     def hear(self, kind: Kind, **fields: Any) -> tuple[Action, ...]:

@@ -213,3 +213,41 @@ def test_the_order_of_receipts_does_not_matter():
         )
 
     assert len(ends) == 1
+
+
+class TestBypassed:
+    """A message that begins without RCS."""
+
+    @pytest.mark.parametrize("policy", sorted(set(Policy) - {Policy.NONE}))
+    def test_the_sms_is_due_at_once(self, policy: Policy):
+        """RBM is asked for nothing, neither now nor by any later ring."""
+        tale = Tale(policy, begin=Kind.RCS_BYPASSED)
+        assert tale.rcs is Rcs.UNREACHABLE
+        assert tale.message.rule == "rcs_cannot_arrive"
+        assert tale.wants(Do.FALL_BACK)
+
+        tale.ring()
+        tale.claim()
+        tale.hear(Kind.SMS_QUEUED, attempt=1)
+        while tale.outcome is Outcome.PENDING:
+            tale.ring()
+
+        assert not tale.message.creates
+        assert Rcs.REVOKING not in tale.message.rcs
+
+    def test_the_history_says_so(self):
+        """The app sees why its message never went by RCS."""
+        tale = Tale(begin=Kind.RCS_BYPASSED)
+        assert [entry.type for entry in tale.message.history] == ["rcs.bypassed"]
+
+    def test_without_an_sms_it_has_failed(self):
+        """Neither leg is left."""
+        assert Tale(Policy.NONE, begin=Kind.RCS_BYPASSED).outcome is Outcome.FAILED
+
+    def test_what_has_begun_is_not_bypassed(self):
+        """A copy may be out there: that is no proof that it cannot arrive (rule 7)."""
+        tale = Tale()
+        before = tale.message
+        tale.hear(Kind.RCS_BYPASSED)
+
+        assert tale.message == before

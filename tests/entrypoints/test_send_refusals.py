@@ -178,17 +178,6 @@ PAGES = {
     ),
 }
 
-ELSEWHERE = {
-    "files": ("POST", "/v1/files"),
-    "upload": ("POST", "/upload/v1/files"),
-    "users": ("POST", "/v1/users:batchGet"),
-    "events": ("POST", f"/v1/phones/{PHONE}/agentEvents?eventId=e"),
-    "capabilities": ("GET", f"/v1/phones/{PHONE}/capabilities?requestId=r"),
-    "consent": ("PUT", f"/v1/phones/{PHONE}/consent"),
-    "testers": ("POST", f"/v1/phones/{PHONE}/testers"),
-    "dialogflow": ("POST", f"/v1/phones/{PHONE}/dialogflowMessages"),
-}
-
 UNKNOWN = {
     "another version": ("POST", f"/v2/phones/{PHONE}/agentMessages"),
     "no phone": ("POST", "/v1/phones"),
@@ -331,12 +320,6 @@ def test_bad_paging_is_refused(refused, query, field):
     refused(("GET", f"{MESSAGES}?{query}"), 400, field)
 
 
-@pytest.mark.parametrize(("method", "path"), rows(ELSEWHERE))
-def test_what_is_not_offered_yet_says_so(refused, method, path):
-    """RBM's other methods are a 501, so that a client knows what it met."""
-    refused((method, path, {}), 501)
-
-
 @pytest.mark.parametrize(("method", "path"), rows(UNKNOWN))
 def test_an_unknown_path_is_not_found(refused, method, path):
     """No path is answered with a framework's page."""
@@ -381,8 +364,8 @@ def test_a_large_body_within_the_limit_is_refused_for_what_it_is(refused):
 
 @pytest.mark.parametrize(
     ("method", "path", "status"),
-    [("PUT", MESSAGES, 405), ("POST", "/v1/nowhere", 404), ("POST", "/v1/files", 501)],
-    ids=["wrong method", "unknown path", "not offered"],
+    [("PUT", MESSAGES, 405), ("POST", "/v1/nowhere", 404)],
+    ids=["wrong method", "unknown path"],
 )
 def test_a_large_body_to_nowhere_gets_its_answer(refused, method, path, status):
     """What is refused unread can be read by the client all the same."""

@@ -25,6 +25,8 @@ TEXT = encode(
     }
 )
 
+TRACE = f"00-{'a' * 32}-{'b' * 16}-00"
+
 HANDSHAKES = {
     "the first token": (CLIENT_TOKEN, "s3cret", 200),
     "the second token": (SECOND, "s3cret", 200),
@@ -89,6 +91,7 @@ def deliver(call):
     def post(data=TEXT, signature=None, **more):
         signature = sign(data) if signature is None else signature
         headers = {"x-goog-signature": signature} if signature else {}
+        headers["traceparent"] = TRACE
         return call("POST", "/webhook", envelope(data, **more), headers)
 
     return post

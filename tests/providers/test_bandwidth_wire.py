@@ -7,14 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backstop.domain import event as events
-from backstop.domain.consent import Choice
+from backstop.domain.inbound import Inbound
 from backstop.domain.signal import Kind, Signal
 from backstop.domain.tag import make_tag, read_tag
 from backstop.providers.bandwidth.codes import CODES, Disposition, disposition
 from backstop.providers.bandwidth.wire import (
     announce,
     authorised,
-    choice,
+    inbound,
+    opt_out_code,
     signal,
 )
 
@@ -259,7 +260,7 @@ class TestAnnounce:
         for event in announce(json.dumps(entries).encode(), received_at=NOW):
             assert event.attributes()
             signal(event)
-            choice(event)
+            inbound(event)
 
 
 KINDS = {
@@ -325,42 +326,41 @@ class TestSignal:
         assert (told.kind, told.code) == (kind, code)
 
 
-class TestChoice:
-    OUT = ("STOP", "stop", " Stop. ", "STOPALL", "Stop all", "unsubscribe", "Cancel")
-    OUT += ("END", "quit!", "Revoke", "optout", "opt out", "OPT-OUT", '"STOP"')
-    IN = ("START", "unstop", "Subscribe")
-    NEITHER = ("", "please stop", "STOP 2", "yes", "YES", "HELP", "stopp", "Hello")
+class TestInbound:
+    def test_what_was_texted_is_read(self, event):
+        announced = event("received", message={"text": "Hello"})
 
-    @pytest.mark.parametrize("text", OUT)
-    def test_an_opt_out_is_heard(self, event, text):
-        announced = event("received", message={"text": text})
-
-        assert choice(announced) == Choice(
+        assert inbound(announced) == Inbound(
+            kind=Kind.SMS_RECEIVED,
+            event=announced.id,
             phone="+15550100002",
-            agent="",
-            opted_in=False,
             at=announced.time,
-            evidence=announced.id,
             channel="SMS",
             number="+15550100001",
+            text="Hello",
         )
 
-    @pytest.mark.parametrize("text", IN)
-    def test_an_opt_in_is_heard(self, event, text):
-        assert choice(event("received", message={"text": text})).opted_in
+    @pytest.mark.parametrize("text", [None, 7, {}, ["STOP"]])
+    def test_what_is_no_text_says_nothing(self, event, text):
+        assert not inbound(event("received", message={"text": text})).text
 
-    @pytest.mark.parametrize("text", [*NEITHER, None, 7, {}, ["STOP"]])
-    def test_other_words_are_no_choice(self, event, text):
-        assert choice(event("received", message={"text": text})) is None
-
-    def test_a_receipt_is_no_choice(self, event):
-        assert choice(event("delivered", message={"text": "STOP"})) is None
+    def test_a_receipt_is_no_reply(self, event):
+        assert inbound(event("delivered", message={"text": "STOP"})) is None
 
     @pytest.mark.parametrize("owner", [None, "", 7])
     def test_without_an_owner_the_number_is_the_one_written_to(self, event, owner):
         announced = event("received", to="+15550100009", message={"owner": owner})
 
-        assert choice(announced).number == "+15550100009"
+        assert inbound(announced).number == "+15550100009"
+
+    @pytest.mark.parametrize(
+        ("code", "told"), [(4775, 4775), (4475, 4475), (4720, None)]
+    )
+    def test_a_carriers_opt_out_is_told_by_its_code(self, event, code, told):
+        assert opt_out_code(event("failed", errorCode=code)) == told
+
+    def test_only_a_failure_has_such_a_code(self, event):
+        assert opt_out_code(event("delivered", errorCode=4775)) is None
 
 
 class TestTag:

@@ -9,18 +9,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backstop.domain import event as events
-from backstop.domain.consent import Choice
 from backstop.domain.event import read_attributes
+from backstop.domain.menu import Option
 from backstop.domain.signal import Kind, Signal
 from backstop.providers.rbm.wire import (
     Forged,
     Malformed,
     announce,
     bare_agent,
-    consent,
     handshake,
+    inbound,
     parse,
     signal,
+    suggestion_response,
     verify,
 )
 
@@ -284,7 +285,7 @@ class TestAnnounce:
         assert event.message_id == ""
         assert event.data == data
         assert signal(event) is None
-        assert consent(event) is None
+        assert inbound(event) is None
 
     @settings(deadline=None, database=None)
     @given(st.binary(max_size=60))
@@ -317,7 +318,7 @@ class TestAnnounce:
 
         assert event.attributes()
         signal(event)
-        consent(event)
+        inbound(event)
 
 
 KINDS = {
@@ -338,21 +339,51 @@ class TestSignal:
         assert signal(event) == expected
 
 
-class TestConsent:
+REPLIES = {
+    "text": Kind.RCS_TEXT,
+    "file": Kind.RCS_FILE,
+    "location": Kind.RCS_LOCATION,
+    "suggestion": Kind.RCS_SUGGESTION,
+    "typing": Kind.RCS_TYPING,
+    "subscribed": Kind.RCS_SUBSCRIBED,
+    "unsubscribed": Kind.RCS_UNSUBSCRIBED,
+}
+
+
+class TestInbound:
     @pytest.mark.parametrize("name", ANNOUNCED)
-    def test_unsubscribe_and_subscribe_are_choices(self, recorded, name):
+    def test_what_users_say_is_read(self, recorded, name):
         event = announce(recorded(f"rbm/{name}"), received_at=NOW)
 
-        opted_in = {"unsubscribed": False, "subscribed": True}.get(name)
-        expected = opted_in is not None and Choice(
-            phone=PHONE,
-            agent="demo_agent",
-            opted_in=opted_in,
-            at=event.time,
-            evidence=event.id,
-            channel="RCS",
-        )
-        assert consent(event) == (expected or None)
+        reply = inbound(event)
+
+        assert (reply and reply.kind) == REPLIES.get(name)
+        if reply:
+            assert reply.phone == PHONE
+            assert (reply.agent, reply.channel) == ("demo_agent", "RCS")
+            assert (reply.event, reply.at) == (event.id, event.time)
+            wish = {"unsubscribed": False, "subscribed": True}.get(name)
+            assert reply.wish is wish
+
+    def test_a_text_and_a_tap_are_told_apart(self, recorded):
+        text = inbound(announce(recorded("rbm/text"), received_at=NOW))
+        tap = inbound(announce(recorded("rbm/suggestion"), received_at=NOW))
+
+        assert text.text
+        assert text.postback is None
+        assert (tap.text, tap.postback) == ("", "nm")
+
+    def test_a_texted_choice_is_written_as_a_tap(self, recorded):
+        """The same keys, types and spelling as RBM's own."""
+        real = json.loads(recorded("rbm/suggestion"))
+        option = Option(number=2, label="Not me", postback="nm")
+        reply = inbound(announce(recorded("rbm/text"), received_at=NOW))
+
+        written = suggestion_response(reply, option, "demo_agent")
+
+        assert written.keys() == real.keys()
+        assert written["suggestionResponse"] == real["suggestionResponse"]
+        assert written["agentId"] == real["agentId"]
 
 
 def test_an_agent_is_known_by_its_bare_id():

@@ -12,6 +12,8 @@ from stories.world import REAL, VIRTUAL, Pace, World
 
 CONTRACTS = ("confirming", "legacy")
 
+Environ = dict[str, str]
+
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Tell every story on both platforms; Google's emulators know no real-time pace."""
@@ -59,30 +61,38 @@ def state(tmp_path: Path, rbm_key: Path) -> Path:
     return state
 
 
+@pytest.fixture
+def environ(contract: str) -> Environ:
+    """The settings of a story's Backstop; a module may add to them."""
+    return {"RBM_DELETE_CONTRACT": contract}
+
+
 @pytest.fixture(scope="session")
 def deployed(
     tmp_path_factory: pytest.TempPathFactory, rbm_key: Path, pace: Pace
-) -> Iterator[Callable[[str], World]]:
-    """Six servers per contract, for all stories of a worker."""
-    worlds: dict[str, World] = {}
+) -> Iterator[Callable[[Environ], World]]:
+    """Six servers for each of the settings, for all stories of a worker."""
+    worlds: dict[frozenset[tuple[str, str]], World] = {}
     with ExitStack() as stack:
 
-        def deploy(contract: str) -> World:
+        def deploy(environ: Environ) -> World:
+            settings = frozenset(environ.items())
             if not worlds:
                 hosts.update(
                     FIRESTORE_EMULATOR_HOST=stack.enter_context(emulators.firestore()),
                     PUBSUB_EMULATOR_HOST=stack.enter_context(emulators.pubsub()),
                 )
-            if contract not in worlds:
+            if settings not in worlds:
+                contract = environ["RBM_DELETE_CONTRACT"]
                 state = tmp_path_factory.mktemp(contract)
                 shutil.copy(rbm_key, state)
-                environ = {"PLATFORM": "google", "RBM_DELETE_CONTRACT": contract}
+                environ = environ | {"PLATFORM": "google"}
                 machine = Machine(state, pace.environ() | hosts | environ)
                 stack.callback(machine.stop)
                 machine.start()
                 log = state / "google" / "log.jsonl"
-                worlds[contract] = World(machine, pace, contract, log)
-            return worlds[contract]
+                worlds[settings] = World(machine, pace, contract, log)
+            return worlds[settings]
 
         hosts: dict[str, str] = {}
         yield deploy
@@ -92,16 +102,17 @@ def deployed(
 def world(
     platform: str,
     contract: str,
+    environ: Environ,
     pace: Pace,
     request: pytest.FixtureRequest,
 ) -> Iterator[World]:
     if platform == "google":
-        world = request.getfixturevalue("deployed")(contract)
+        world = request.getfixturevalue("deployed")(environ)
         yield world
         world.begin_anew()
         return
     state = request.getfixturevalue("state")
-    machine = Machine(state, pace.environ() | {"RBM_DELETE_CONTRACT": contract})
+    machine = Machine(state, pace.environ() | environ)
     machine.start()
     world = World(machine, pace, contract, state / "log.jsonl")
     yield world

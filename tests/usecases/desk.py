@@ -6,7 +6,7 @@ that was in memory is gone, and whoever was not answered comes again.
 """
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -40,7 +40,8 @@ from backstop.domain.signal import Kind, Signal
 from backstop.errors import Refusal, Refused, Unanswered
 from backstop.ports import Ports
 from backstop.usecases.accept import Order, accept
-from backstop.usecases.follow import NotYet, acknowledge, cancel, consent, report, ring
+from backstop.usecases.consent import consent
+from backstop.usecases.follow import NotYet, acknowledge, cancel, report, ring
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 PHONE = "+15551230001"
@@ -203,6 +204,7 @@ class Desk:
     ) -> None:
         self.clock = Clock()
         self.fate = fate or Fate()
+        self.lines: list[tuple[str, Mapping[str, object]]] = []
         self.database = Database(path)
         self.carriers = Carriers(self.clock, rcs=rcs, sms=sms, contract=contract)
         self.key = message_key(AGENT, "one")
@@ -229,7 +231,7 @@ class Desk:
             events=mortal(self._events, "events"),
             clock=self.clock,
             random=Even(),
-            log=lambda _message, _fields: None,
+            log=lambda message, fields: self.lines.append((message, fields)),
             rcs=mortal(self.carriers, "rcs") if rcs else None,
             sms=mortal(self.carriers, "sms") if sms else None,
         )
@@ -301,6 +303,10 @@ class Desk:
             if ahead is None or ahead > end:
                 return
             self.clock.at = max(self.clock.at, ahead)
+
+    def said(self, message: str) -> list[Mapping[str, object]]:
+        """Return what the lines of that name say, first first."""
+        return [fields for name, fields in self.lines if name == message]
 
     def message(self) -> Message:
         stored = self.messages.load(self.key)

@@ -7,10 +7,12 @@ import msgspec
 
 from backstop.domain.consent import Consent
 from backstop.domain.message import Message, MessageId
+from backstop.domain.reach import Reach
 
 encode = msgspec.json.Encoder().encode
 decode_message = msgspec.json.Decoder(Message).decode
 decode_consent = msgspec.json.Decoder(Consent).decode
+decode_reach = msgspec.json.Decoder(Reach).decode
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TOKEN = re.compile(r"([0-9]{1,17})\.([0-9a-f]{40})")

@@ -68,6 +68,11 @@ RCS_LOCATION = Type(
 RCS_SUGGESTION = Type(
     "backstop.rcs.suggestion", Kind.INBOUND, "The user tapped a suggestion."
 )
+CONSENT_REVIEW = Type(
+    "backstop.consent.review",
+    Kind.NOTICE,
+    "A text that may be an opt-out and may not: for a person to read.",
+)
 RCS_LAUNCH = Type(
     "backstop.rcs.launch", Kind.NOTICE, "An agent's launch state changed."
 )
@@ -151,7 +156,9 @@ class Event:
     """One published event. `data` of a carrier's event is what it signed.
 
     `agent` and `message_id` are empty where the event names no message of an
-    agent; `attempt` is the SMS attempt it is about, 0 otherwise.
+    agent; `attempt` is the SMS attempt it is about, 0 otherwise. A tap that was
+    texted has a `channel` that its type does not say, and the event that was its
+    `cause`.
     """
 
     id: str
@@ -161,6 +168,8 @@ class Event:
     agent: str = ""
     message_id: str = ""
     attempt: int = 0
+    channel: str = ""
+    cause: str = ""
 
     @property
     def subject(self) -> str:
@@ -170,11 +179,13 @@ class Event:
 
     def attributes(self) -> dict[str, str]:
         """Attributes of the Pub/Sub binding, binary mode; empty ones left out."""
+        family = self.type.name.split(".")[1]
+        channel = self.channel or (family.upper() if family in {"rcs", "sms"} else "")
         attributes = {
             "ce-specversion": "1.0",
             "ce-id": self.id,
             "ce-type": self.type.name,
-            "ce-source": f"{SOURCE}/{self.type.name.split('.')[1]}",
+            "ce-source": f"{SOURCE}/{self.channel.lower() or family}",
             "ce-subject": self.subject,
             "ce-time": format_time(self.time),
             "ce-datacontenttype": "application/json",
@@ -182,6 +193,8 @@ class Event:
             "agentId": self.agent,
             "messageId": self.message_id,
             "attempt": str(self.attempt or ""),
+            "channel": channel,
+            "causedBy": self.cause,
         }
         return {name: value for name, value in attributes.items() if value}
 
@@ -195,6 +208,7 @@ def read_attributes(attributes: Mapping[str, object], data: bytes) -> Event:
     kind = CATALOGUE.get(texts.get("ce-type", ""))
     if kind is None or "ce-id" not in texts or len(texts) < len(attributes):
         raise ValueError("not an event of ours")
+    cause = texts.get("causedBy", "")
     return Event(
         id=texts["ce-id"],
         type=kind,
@@ -203,6 +217,8 @@ def read_attributes(attributes: Mapping[str, object], data: bytes) -> Event:
         agent=texts.get("agentId", ""),
         message_id=texts.get("messageId", ""),
         attempt=int(texts.get("attempt", "0")),
+        channel=texts.get("channel", "") if cause else "",
+        cause=cause,
     )
 
 

@@ -16,7 +16,7 @@ from backstop.domain.message import (
     Rcs,
     Sms,
 )
-from backstop.domain.signal import Kind, Signal
+from backstop.domain.signal import REPLIES, Kind, Signal
 from backstop.domain.steps import (
     add,
     all_refused,
@@ -65,6 +65,11 @@ SMS_EVIDENCE: Mapping[Kind, Sms] = {
 
 def _begin(message: Message, _signal: Signal, _now: datetime) -> Message:
     return create(message)
+
+
+def _bypassed(message: Message, _signal: Signal, now: datetime) -> Message:
+    """Begin without RCS: no create, so no copy that could be out there."""
+    return message if message.creates else with_rcs(message, Rcs.UNREACHABLE, now)
 
 
 def _rcs_evidence(message: Message, signal: Signal, now: datetime) -> Message:
@@ -253,12 +258,17 @@ def _done(message: Message, signal: Signal, _now: datetime) -> Message:
     return tick(message, signal.number)
 
 
+def _reply(message: Message, _signal: Signal, _now: datetime) -> Message:
+    return message
+
+
 def _deferred(message: Message, signal: Signal, _now: datetime) -> Message:
     return tick(message, signal.number)
 
 
 FOLDS: Mapping[Kind, Fold] = {
     Kind.BEGIN: _begin,
+    Kind.RCS_BYPASSED: _bypassed,
     Kind.CANCEL: _cancel,
     Kind.ACKNOWLEDGE: _acknowledge,
     Kind.OPT_OUT: _opt_out,
@@ -276,6 +286,7 @@ FOLDS: Mapping[Kind, Fold] = {
     Kind.DEADLINE_PASSED: _deadline_passed,
     Kind.GRACE_OVER: _grace_over,
     Kind.ANSWER_LOST: _answer_lost,
+    **dict.fromkeys(REPLIES, _reply),
     Kind.DONE: _done,
     Kind.DEFERRED: _deferred,
 }

@@ -53,7 +53,7 @@ from backstop.domain.message import (
     Policy,
     Rcs,
 )
-from backstop.domain.signal import Kind, Signal
+from backstop.domain.signal import REPLIES, Kind, Signal
 from backstop.domain.steps import (
     FIRST_RETRY,
     add,
@@ -79,9 +79,13 @@ TEDIOUS = frozenset(
         Kind.RCS_THROTTLED,
         Kind.RCS_REVOKE_UNANSWERED,
         Kind.SMS_THROTTLED,
+        Kind.RCS_TYPING,
     }
 )
-"""Signals that an outage repeats: the history keeps the first."""
+"""Signals that repeat themselves: the history keeps the first."""
+
+REPLIES_KEPT = 100
+"""Replies that one message's history keeps; the rest are published all the same."""
 
 
 @dataclass(frozen=True)
@@ -264,5 +268,8 @@ def _remember(message: Message, signal: Signal, now: datetime) -> Message:
     if signal.kind in TEDIOUS and any(
         known.type == entry.type for known in message.history
     ):
+        return message
+    replies = [known for known in message.history if known.type in REPLIES]
+    if signal.kind in REPLIES and len(replies) >= REPLIES_KEPT:
         return message
     return replace(message, history=(*message.history, entry))

@@ -8,6 +8,8 @@ from functools import cache
 from hashlib import sha256
 from typing import Any, NewType
 
+from backstop.domain.menu import Option
+
 MessageId = NewType("MessageId", str)
 """Ours: a hash of agent and `messageId`, evenly spread, safe in any store."""
 
@@ -140,7 +142,11 @@ class Terms:
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What the app asked for. `digest` recognises a repeat by the body as sent."""
+    """What the app asked for. `digest` recognises a repeat by the body as sent.
+
+    `text` is what the SMS says; `options` are the replies that it lists, and `cut`
+    that it tells only a part.
+    """
 
     digest: str
     content: Json
@@ -150,6 +156,8 @@ class Request:
     media: tuple[str, ...] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)
     handset_receipts: bool = False
+    options: tuple[Option, ...] = ()
+    cut: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

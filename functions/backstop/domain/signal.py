@@ -17,6 +17,7 @@ class Kind(StrEnum):
     ACKNOWLEDGE = "acknowledge"
     OPT_OUT = "opt_out"
 
+    RCS_BYPASSED = "rcs.bypassed"
     RCS_ACCEPTED = "rcs.accepted"
     RCS_REFUSED = "rcs.refused"
     RCS_THROTTLED = "rcs.throttled"
@@ -29,6 +30,14 @@ class Kind(StrEnum):
     RCS_REVOKE_FAILED = "rcs.revoke_failed"
     RCS_REVOKE_UNANSWERED = "rcs.revoke_unanswered"
 
+    RCS_TEXT = "rcs.text"
+    RCS_FILE = "rcs.file"
+    RCS_LOCATION = "rcs.location"
+    RCS_SUGGESTION = "rcs.suggestion"
+    RCS_TYPING = "rcs.typing"
+    RCS_SUBSCRIBED = "rcs.subscribed"
+    RCS_UNSUBSCRIBED = "rcs.unsubscribed"
+
     SMS_CLAIM = "sms.claim"
     SMS_QUEUED = "sms.queued"
     SMS_UNANSWERED = "sms.unanswered"
@@ -40,6 +49,7 @@ class Kind(StrEnum):
     SMS_FAILED = "sms.failed"
     SMS_UNSENT = "sms.unsent"
     SMS_DOUBTED = "sms.doubted"
+    SMS_RECEIVED = "sms.received"
 
     RING = "ring"
     DEADLINE_PASSED = "deadline_passed"
@@ -49,6 +59,16 @@ class Kind(StrEnum):
 
     DONE = "done"
     DEFERRED = "deferred"
+
+
+REPLIES = frozenset(
+    {
+        *(Kind.RCS_TEXT, Kind.RCS_FILE, Kind.RCS_LOCATION, Kind.RCS_SUGGESTION),
+        *(Kind.RCS_TYPING, Kind.RCS_SUBSCRIBED, Kind.RCS_UNSUBSCRIBED),
+        Kind.SMS_RECEIVED,
+    }
+)
+"""What a user said after the message. It changes its history and nothing else."""
 
 
 @dataclass(frozen=True, kw_only=True)

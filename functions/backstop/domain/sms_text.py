@@ -13,6 +13,8 @@ from unicodedata import category, normalize
 LIMIT = 2048
 """How long an SMS may be, in whichever unit its provider counts: see `units`."""
 
+OPT_OUT_WORDING = "Reply STOP to opt out"
+
 _ELLIPSIS = "..."
 _NAMED = 10
 

@@ -4,15 +4,19 @@ import hmac
 import json
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import Any
+from typing import Any, Self
 from urllib.parse import parse_qsl, unquote
 
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 
+from backstop.domain.agent import Agent
+from backstop.domain.consent import Wish
 from backstop.domain.invalid import Invalid
+from backstop.domain.menu import Option
 from backstop.domain.message import (
     Closed,
     Json,
@@ -22,6 +26,8 @@ from backstop.domain.message import (
     Traffic,
     message_key,
 )
+from backstop.domain.sms_text import LIMIT as SMS_TEXT_LIMIT
+from backstop.domain.times import parse_time
 from backstop.edge.answers import (
     Pool,
     Problem,
@@ -30,13 +36,18 @@ from backstop.edge.answers import (
     parse_json,
     read_body,
 )
-from backstop.ports import Ports
+from backstop.edge.device import Device
+from backstop.edge.passage import Passage, Way
+from backstop.ports import Ports, Relay
 from backstop.providers.rbm import content
+from backstop.providers.rbm.face import compose
 from backstop.providers.rbm.wire import bare_agent
-from backstop.settings import Agent, Settings
-from backstop.usecases.accept import Differs, OptedOut, Order, accept
+from backstop.settings import Settings
+from backstop.usecases.accept import Differs, OptedOut, Order, draft
 from backstop.usecases.follow import acknowledge, cancel
-from backstop.usecases.view import agent_message
+from backstop.usecases.listen import House, be_told
+from backstop.usecases.reach import accept_knowing
+from backstop.usecases.view import agent_message, consent_view
 
 BODY_LIMIT = 512 * 1024
 """Twice RBM's 250 KB: `fallback` and `metadata` travel in the same body."""
@@ -45,20 +56,16 @@ PHONE = re.compile(r"\+[0-9]{7,15}")
 ID = re.compile(r"[!-.0-~]{1,255}")
 PAGE_SIZE = 50
 LARGEST_PAGE = 100
-SMS_TEXT_LIMIT = 2048
-ELLIPSIS = "..."
 CHOICES = frozenset(Policy) - {Policy.NONE}
+CHOSEN = {Wish.OPTED_IN.value, Wish.OPTED_OUT.value}
+CLOCKS_APART = timedelta(minutes=5)
+CONSENT_LIMIT = 16 * 1024
 METADATA_LIMIT = 64
 METADATA_VALUE_LIMIT = 1024
 
-ELSEWHERE = re.compile(
-    r"/(upload/)?v1/(files|users:batchGet|phones/[^/]+/"
-    r"(agentEvents|capabilities|consent|testers|dialogflowMessages))"
-)
-
 PARAMETERS = frozenset(
     {
-        *("messageId", "agentId", "pageSize", "pageToken"),
+        *("messageId", "agentId", "pageSize", "pageToken", "validateOnly"),
         # Google's own, on every method; here they change nothing.
         *("$.xgafv", "access_token", "alt", "callback", "fields", "key"),
         *("oauth_token", "prettyPrint", "quotaUser", "uploadType", "upload_protocol"),
@@ -72,9 +79,14 @@ Work = Callable[[], Response]
 class Api:
     """Routes a request to a use case."""
 
-    def __init__(self, ports: Ports, settings: Settings, pool: Pool) -> None:
+    def __init__(
+        self, ports: Ports, settings: Settings, house: House, pool: Pool, relay: Relay
+    ) -> None:
+        self._device = Device(ports, settings, pool)
+        self._passage = Passage(ports, settings, relay, pool)
         self._ports = ports
         self._settings = settings
+        self._house = house
         self._pool = pool
 
     async def __call__(self, request: HttpRequest) -> Response:
@@ -88,8 +100,14 @@ class Api:
                 work = await self._collection(request, phone, _query(request))
             case ["v1", "phones", phone, "agentMessages", name]:
                 work = await self._one(request, phone, name, _query(request))
-            case _ if ELSEWHERE.fullmatch("/" + "/".join(segments)):
-                raise Problem(501, "this method of the RBM API is not offered yet")
+            case ["v1", "phones", phone, "consent"]:
+                work = await self._consent(request, phone, _query(request))
+            case ["v1", "phones", phone, "agentEvents"]:
+                return await self._device.event(request, phone)
+            case ["v1", "phones", phone, "capabilities"]:
+                return await self._device.capabilities(request, phone)
+            case _ if way := Way.of(segments):
+                return await self._passage(request, way)
             case _:
                 raise Problem(404, "no such method; see the README for the API")
         return await self._pool.run(work)
@@ -147,7 +165,7 @@ class Api:
         sent = {name: value for name, value in body.items() if name not in ours}
         rbm = content.canonical(sent, now=now)
         traffic = Traffic(rbm.get("messageTrafficType", Traffic.UNSPECIFIED.value))
-        sms = _Fallback.read(fallback, rbm["contentMessage"], agent)
+        sms = _Fallback.read(fallback, rbm["contentMessage"], agent, traffic)
         order = Order(
             at=now,
             agent=agent.name,
@@ -162,6 +180,8 @@ class Api:
                 media=sms.media,
                 metadata=metadata,
                 handset_receipts=agent.handset_receipts,
+                options=sms.options,
+                cut=sms.cut,
             ),
             terms=self._settings.terms(
                 traffic=traffic,
@@ -170,8 +190,13 @@ class Api:
                 now=now,
             ),
         )
+        if _asks_only(query):
+            # What it would be, and nothing of what became of it.
+            preview = agent_message(draft(order))
+            del preview["delivery"], preview["sendTime"]
+            return answer(preview)
         try:
-            message = accept(self._ports, order)
+            message = accept_knowing(self._ports, order, self._settings.reach)
         except Differs:
             raise Problem(
                 409, "messageId: already used by a message with another body or phone"
@@ -184,6 +209,34 @@ class Api:
                 details=(error_info("RECIPIENT_OPTED_OUT"),),
             ) from None
         return answer(agent_message(message))
+
+    async def _consent(
+        self, request: HttpRequest, phone: str, query: Mapping[str, str]
+    ) -> Work:
+        _check_phone(phone)
+        if request.method == "GET":
+            return lambda: self._tell_consent(phone, self._agent(query))
+        if request.method == "PUT":
+            raw = await read_body(request, CONSENT_LIMIT)
+            return lambda: self._choose(phone, self._agent(query), raw)
+        raise _wrong_method("GET, PUT")
+
+    def _choose(self, phone: str, agent: Agent, raw: bytes) -> Response:
+        now = self._ports.clock.now()
+        opted_in, at = _choice(parse_json(raw), now)
+        be_told(
+            self._ports,
+            self._house,
+            phone=phone,
+            agent=agent.name,
+            opted_in=opted_in,
+            at=at,
+        )
+        return self._tell_consent(phone, agent)
+
+    def _tell_consent(self, phone: str, agent: Agent) -> Response:
+        known = self._ports.recipients.load(phone, agent.name).value
+        return answer(consent_view(phone, agent.name, known))
 
     def _get(self, phone: str, name: str, query: Mapping[str, str]) -> Response:
         return answer(agent_message(self._find(phone, name, query)))
@@ -242,22 +295,21 @@ class Api:
         return agent
 
 
+@dataclass(frozen=True, kw_only=True)
 class _Fallback:
     """Our part of the body: what the SMS says, from whom, and when it may leave."""
 
-    def __init__(
-        self, policy: Policy | None, sender: str, text: str, media: tuple[str, ...]
-    ) -> None:
-        self.policy = policy
-        self.sender = sender
-        self.text = text
-        self.media = media
+    policy: Policy | None
+    sender: str
+    text: str = ""
+    media: tuple[str, ...] = ()
+    options: tuple[Option, ...] = ()
+    cut: bool = False
 
     @classmethod
-    def read(cls, given: Any, rich: Json, agent: Agent) -> "_Fallback":
-        sender = agent.senders[0]
+    def read(cls, given: Any, rich: Json, agent: Agent, traffic: Traffic) -> Self:
         if given is False:
-            return cls(Policy.NONE, sender, "", ())
+            return cls(policy=Policy.NONE, sender=agent.senders[0])
         if given is None:
             given = {}
         if not isinstance(given, dict):
@@ -274,19 +326,47 @@ class _Fallback:
                 "fallback.text", f"must not be longer than {SMS_TEXT_LIMIT} characters"
             )
         media = _media(fields.get("media", []))
-        text = text or _cut(content.sms_text(rich))
-        if not text and not media:
+        policy, sender = _policy(fields.get("policy")), _sender(fields, agent)
+        if text:
+            return cls(policy=policy, sender=sender, text=text, media=media)
+        wording = agent.opt_out_wording
+        face = compose(rich, traffic=traffic, opt_out_wording=wording)
+        if not face.text and not media:
             raise Invalid(
                 "fallback.text", "is needed: this content has no words of its own"
             )
-        return cls(_policy(fields.get("policy")), _sender(fields, agent), text, media)
+        return cls(
+            policy=policy,
+            sender=sender,
+            text=face.text,
+            media=media,
+            options=face.options,
+            cut=face.cut,
+        )
 
 
-def _cut(text: str) -> str:
-    """Shorten derived words to what an SMS may hold, and let it be seen."""
-    if len(text) <= SMS_TEXT_LIMIT:
-        return text
-    return text[: SMS_TEXT_LIMIT - len(ELLIPSIS)] + ELLIPSIS
+def _asks_only(query: Mapping[str, str]) -> bool:
+    given = query.get("validateOnly", "false")
+    if given not in {"true", "false"}:
+        raise Invalid("validateOnly", "must be true or false")
+    return given == "true"
+
+
+def _choice(body: Any, now: datetime) -> tuple[bool, datetime]:
+    """Return whether the user opted in, and when. Raises Invalid."""
+    if not isinstance(body, dict):
+        raise Invalid("", "the body must be a JSON object")
+    for name in set(body) - {"state", "at"}:
+        raise Invalid(name[:64], "is not a known field")
+    if body.get("state") not in CHOSEN:
+        raise Invalid("state", "must be OPTED_IN or OPTED_OUT")
+    try:
+        at = parse_time(body["at"]) if "at" in body else now
+    except (TypeError, ValueError):
+        raise Invalid("at", "must be an RFC 3339 time") from None
+    if at > now + CLOCKS_APART:
+        raise Invalid("at", "must not lie in the future")
+    return body["state"] == Wish.OPTED_IN.value, at
 
 
 def _policy(given: Any) -> Policy | None:

@@ -7,15 +7,8 @@ from collections.abc import Callable, Mapping
 from starlette.requests import Request
 from starlette.responses import Response
 
-from backstop.domain.event import (
-    RCS_SUBSCRIBED,
-    RCS_UNSUBSCRIBED,
-    SMS_DUE,
-    SMS_RECEIVED,
-    Event,
-    Kind,
-    read_attributes,
-)
+from backstop import tracing
+from backstop.domain.event import SMS_DUE, Event, Kind, read_attributes
 from backstop.domain.invalid import Invalid
 from backstop.domain.message import MessageId
 from backstop.domain.signal import Kind as SignalKind
@@ -25,8 +18,9 @@ from backstop.edge.answers import Pool, Problem, answer, parse_json, read_body
 from backstop.ports import Ports
 from backstop.providers.bandwidth import wire as bandwidth
 from backstop.providers.rbm import wire as rbm
-from backstop.settings import Settings
-from backstop.usecases.follow import NotYet, consent, report, ring
+from backstop.usecases import reach
+from backstop.usecases.follow import NotYet, report, ring
+from backstop.usecases.listen import House, listen, overhear
 
 BODY_LIMIT = 1024 * 1024
 
@@ -88,28 +82,33 @@ def fallback(ports: Ports) -> Callable[[bytes], None]:
     return work
 
 
-def record(ports: Ports, settings: Settings) -> Callable[[bytes], None]:
+def record(ports: Ports, house: House) -> Callable[[bytes], None]:
     """Receipts, replies and consent."""
 
     def read(event: Event) -> Signal | None:
-        leg = event.type.name.split(".")[1]
-        return rbm.signal(event) if leg == "rcs" else bandwidth.signal(event)
+        return rbm.signal(event) if _by_rcs(event) else bandwidth.signal(event)
 
     def work(raw: bytes) -> None:
         event = _event(raw)
         if event.type.kind is Kind.RECEIPT:
-            report(ports, event, read)
-        elif event.type in {RCS_SUBSCRIBED, RCS_UNSUBSCRIBED}:
-            choice = rbm.consent(event)
-            if choice is None:
+            message = report(ports, event, read)
+            if message:
+                reach.heard_of(ports, event, message)
+            if message and bandwidth.opt_out_code(event):
+                overhear(ports, house, event, message)
+        elif event.type.kind is Kind.INBOUND:
+            wire = rbm if _by_rcs(event) else bandwidth
+            reply = wire.inbound(event)
+            if reply is None or not reply.phone:
                 raise Invalid("message.data", "names nobody")
-            consent(ports, choice, [choice.agent])
-        elif event.type is SMS_RECEIVED:
-            choice = bandwidth.choice(event)
-            if choice:
-                consent(ports, choice, settings.agents_of(choice.number))
+            reach.heard_from(ports, event, reply)
+            listen(ports, house, reply, cause=event.cause)
 
     return work
+
+
+def _by_rcs(event: Event) -> bool:
+    return event.type.name.split(".")[1] == "rcs"
 
 
 def _event(raw: bytes) -> Event:
@@ -119,6 +118,7 @@ def _event(raw: bytes) -> Event:
     attributes = message.get("attributes") if isinstance(message, dict) else None
     if not isinstance(message, dict) or not isinstance(attributes, Mapping):
         raise Invalid("message.attributes", "must be those of an event of ours")
+    tracing.join(attributes)
     try:
         data = b64decode(message.get("data", ""), validate=True)
         return read_attributes(attributes, data)

@@ -41,29 +41,22 @@ class Order:
     terms: Terms
 
 
-def accept(ports: Ports, order: Order) -> Message:
+def accept(ports: Ports, order: Order, *, bypass: bool = False) -> Message:
     """Return the message, durable and on its way, or as it was accepted before.
 
+    With *bypass* RBM is not asked: its leg begins UNREACHABLE, and the SMS is due.
     Raises Differs and OptedOut.
     """
     now = order.at
-    blank = Message(
-        id=message_key(order.agent, order.message_id),
-        agent=order.agent,
-        message_id=order.message_id,
-        phone=order.phone,
-        request=order.request,
-        terms=order.terms,
-        accepted_at=now,
-        rcs={Rcs.PENDING: now},
-    )
+    blank = draft(order)
     refusing = order.request.traffic.needs_consent and _refuses(ports, order)
     if refusing and ports.messages.load(blank.id):
         return _repeated(ports, order)
     if refusing:
         ports.log("opted_out", {"agentId": order.agent, "phone": order.phone[-2:]})
         raise OptedOut
-    step = advance(blank, Signal(kind=Kind.BEGIN), now)
+    begin = Kind.RCS_BYPASSED if bypass else Kind.BEGIN
+    step = advance(blank, Signal(kind=begin), now)
     timers = step.message.unfinished(Do.ARM)
     for timer in timers:
         if timer.at:
@@ -89,6 +82,20 @@ def accept(ports: Ports, order: Order) -> Message:
     )
     left = tuple(action for action in step.actions if action.do is not Do.ARM)
     return act(ports, type(step)(message, left), version)
+
+
+def draft(order: Order) -> Message:
+    """Return the message as it would be, before anything was done about it."""
+    return Message(
+        id=message_key(order.agent, order.message_id),
+        agent=order.agent,
+        message_id=order.message_id,
+        phone=order.phone,
+        request=order.request,
+        terms=order.terms,
+        accepted_at=order.at,
+        rcs={Rcs.PENDING: order.at},
+    )
 
 
 def _refuses(ports: Ports, order: Order) -> bool:

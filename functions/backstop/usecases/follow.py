@@ -5,14 +5,13 @@ from dataclasses import replace
 from datetime import datetime
 
 from backstop.domain.agenda import due
-from backstop.domain.consent import Choice, choose
 from backstop.domain.event import Event
 from backstop.domain.message import Message, MessageId, message_key
 from backstop.domain.signal import Kind, Signal
-from backstop.errors import Conflict
 from backstop.ports import Ports
 from backstop.usecases.accept import SEND_TIMEOUT
-from backstop.usecases.handle import SAVES, handle
+from backstop.usecases.handle import handle
+from backstop.usecases.lines import log_ring
 
 
 class NotYet(Exception):  # noqa: N818 - named for what happened
@@ -24,9 +23,11 @@ def ring(ports: Ports, message: MessageId, *, due_at: datetime) -> Message | Non
 
     Raises NotYet while `send` may still be about to store the record (rule 5).
     """
+    heard_at = ports.clock.now()
     found = handle(ports, message, due)
     if found is None and ports.clock.now() - SEND_TIMEOUT < due_at:
         raise NotYet
+    log_ring(ports, found, due_at=due_at, heard_at=heard_at)
     return found
 
 
@@ -59,36 +60,3 @@ def report(
         return [replace(signal, by="handset" if handset else "carrier")]
 
     return handle(ports, message_key(event.agent, event.message_id), signals)
-
-
-def consent(ports: Ports, choice: Choice, agents: Sequence[str]) -> None:
-    """Record a choice for each agent; an opt-out closes open promotions (rule 14)."""
-    for agent in agents:
-        if not _record(ports, choice, agent):
-            continue
-        for message in ports.messages.open_of_phone(choice.phone, agent):
-            handle(ports, message, lambda _m, _now: [Signal(kind=Kind.OPT_OUT)])
-
-
-def _record(ports: Ports, choice: Choice, agent: str) -> bool:
-    """Store the choice if it is the newest. Returns whether it is an opt-out."""
-    for _ in range(SAVES):
-        stored = ports.recipients.load(choice.phone, agent)
-        chosen = choose(stored.value, choice)
-        if chosen == stored.value:
-            return chosen.refuses
-        try:
-            ports.recipients.save(choice.phone, agent, chosen, version=stored.version)
-        except Conflict:
-            continue
-        ports.log(
-            "consent",
-            {
-                "agentId": agent,
-                "wish": chosen.wish.value,
-                "channel": choice.channel,
-                "phone": choice.phone[-2:],
-            },
-        )
-        return chosen.refuses
-    raise Conflict("one recipient changed faster than it could be saved")

@@ -1,7 +1,9 @@
 """A message as the app sees it: RBM's AgentMessage and our `delivery`."""
 
+from backstop.domain import sms_text
 from backstop.domain.agenda import next_up
-from backstop.domain.message import Entry, Json, Message, Policy, Traffic
+from backstop.domain.consent import Change, Consent
+from backstop.domain.message import Entry, Json, Message, Policy, Request, Traffic
 from backstop.domain.times import format_time
 
 PUBLISHED = {"sms.doubted": "sms.failed", "sms.unsent": "sms.failed"}
@@ -18,15 +20,35 @@ def agent_message(message: Message) -> Json:
     }
     if message.request.traffic is not Traffic.UNSPECIFIED:
         view["messageTrafficType"] = message.request.traffic.value
-    request = message.request
-    view["fallback"] = message.terms.policy is not Policy.NONE and {
-        "text": request.text,
-        "from": request.sender,
-        **({"media": list(request.media)} if request.media else {}),
-    }
+    if "text" in message.request.content:
+        view["rcsLength"] = len(message.request.content["text"].encode())
+    view["fallback"] = message.terms.policy is not Policy.NONE and _sms(message.request)
     if message.request.metadata:
         view["metadata"] = dict(message.request.metadata)
     return view | {"delivery": delivery(message)}
+
+
+def _sms(request: Request) -> Json:
+    """Return what the SMS says, and what that takes."""
+    view: Json = {"text": request.text, "from": request.sender}
+    if request.media:
+        view["media"] = list(request.media)
+    else:
+        measure = sms_text.measure(request.text)
+        view |= {"encoding": measure.encoding, "segments": measure.segments}
+        if measure.forced_by:
+            view["forcedBy"] = list(measure.forced_by)
+    view["cut"] = request.cut
+    if request.options:
+        view["replies"] = [
+            {
+                "number": option.number,
+                "text": option.label,
+                "postbackData": option.postback,
+            }
+            for option in request.options
+        ]
+    return view
 
 
 def _type(entry: Entry) -> str:
@@ -79,3 +101,26 @@ def delivery(message: Message) -> Json:
         for entry in message.history
     ]
     return view
+
+
+def consent_view(phone: str, agent: str, consent: Consent) -> Json:
+    """Return what a recipient chose, and every change with its evidence."""
+    view: Json = {
+        "name": f"phones/{phone}/consent",
+        "agentId": agent,
+        "state": consent.wish.value,
+    }
+    if consent.newest:
+        view |= _change(consent.newest)
+    view["history"] = [_change(change) for change in reversed(consent.changes)]
+    return view
+
+
+def _change(change: Change) -> Json:
+    view: Json = {
+        "state": change.wish.value,
+        "at": format_time(change.at),
+        "channel": change.channel,
+        "evidence": change.evidence,
+    }
+    return view | ({"wording": change.wording} if change.wording else {})

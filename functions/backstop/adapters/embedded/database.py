@@ -42,6 +42,14 @@ CREATE TABLE IF NOT EXISTS recipients (
     state BLOB NOT NULL,
     PRIMARY KEY (phone, agent)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS reach (
+    phone TEXT NOT NULL,
+    agent TEXT NOT NULL,
+    until INTEGER NOT NULL,
+    state BLOB NOT NULL,
+    PRIMARY KEY (phone, agent)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS reach_until ON reach (until);
 CREATE TABLE IF NOT EXISTS timers (
     message TEXT NOT NULL,
     due_at INTEGER NOT NULL,

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from backstop import tracing
 from backstop.adapters.embedded.database import Database
 from backstop.adapters.records import (
     decode_consent,
@@ -179,6 +180,11 @@ def forget_old(connection: sqlite3.Connection, *, before: datetime) -> None:
         " AND seq NOT IN (SELECT seq FROM deliveries) LIMIT ?)",
         share,
     )
+    connection.execute(
+        "DELETE FROM reach WHERE (phone, agent) IN"
+        " (SELECT phone, agent FROM reach WHERE until < ? LIMIT ?)",
+        share,
+    )
 
 
 class SqliteRecipients:
@@ -277,9 +283,10 @@ class SqliteEvents:
 
     def publish(self, *events: Event) -> None:
         now = micros(self._clock.now())
+        trace = tracing.attributes()
         rows = [
             (
-                (now, encode(event.attributes()), event.data),
+                (now, encode(event.attributes() | trace), event.data),
                 [s.name for s in self._subscriptions if s.wants(event)],
             )
             for event in events

@@ -6,7 +6,16 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from backstop.adapters.system import JsonLog, SharedClock, SystemClock, SystemRandom
-from backstop.ports import Clock, Events, Log, Messages, Random, Recipients, Timers
+from backstop.ports import (
+    Clock,
+    Events,
+    Log,
+    Messages,
+    Random,
+    Reaches,
+    Recipients,
+    Timers,
+)
 
 if TYPE_CHECKING:
     from google.cloud.firestore import Client
@@ -51,7 +60,7 @@ class GooglePlatform:
 
     @cached_property
     def log(self) -> Log:
-        return JsonLog(sys.stdout)
+        return JsonLog(sys.stdout, self._place.project)
 
     @cached_property
     def messages(self) -> Messages:
@@ -64,6 +73,12 @@ class GooglePlatform:
         from backstop.adapters.google.firestore import FirestoreRecipients
 
         return FirestoreRecipients(self._firestore, self.random)
+
+    @cached_property
+    def reaches(self) -> Reaches:
+        from backstop.adapters.google.reaches import FirestoreReaches
+
+        return FirestoreReaches(self._firestore)
 
     @cached_property
     def timers(self) -> Timers:

@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 
 from backstop.domain import event as events
-from backstop.domain.consent import Choice
 from backstop.domain.event import Event, event_id
+from backstop.domain.inbound import Inbound
 from backstop.domain.message import Json
 from backstop.domain.signal import Kind, Signal
 from backstop.domain.tag import read_tag
@@ -36,23 +36,6 @@ _SIGNALS = {
 _FAILURES = {
     Disposition.DOUBT: Kind.SMS_DOUBTED,
     Disposition.RETRY: Kind.SMS_UNSENT,
-}
-
-_KEYWORDS = {
-    **dict.fromkeys(
-        (
-            "STOP",
-            "STOPALL",
-            "UNSUBSCRIBE",
-            "CANCEL",
-            "END",
-            "QUIT",
-            "REVOKE",
-            "OPTOUT",
-        ),
-        False,
-    ),
-    **dict.fromkeys(("START", "UNSTOP", "SUBSCRIBE"), True),
 }
 
 _CODE = re.compile(r"[0-9]{1,9}")
@@ -111,28 +94,35 @@ def signal(event: Event) -> Signal | None:
     )
 
 
-def choice(event: Event) -> Choice | None:
-    """Return the choice that a user texted, None if the text is anything else.
+def inbound(event: Event) -> Inbound | None:
+    """Return what a user texted, None for any other event.
 
-    Bandwidth knows no agents: the choice names the number that was texted.
+    Bandwidth knows no agents: what was texted is a number.
     """
     if event.type is not events.SMS_RECEIVED:
         return None
     payload = _object(event.data)
     message = _message(payload)
     phone = _text(message, "from")
-    word = "".join(filter(str.isalnum, _text(message, "text"))).upper()
-    if not phone or word not in _KEYWORDS:
+    if not phone:
         return None
-    return Choice(
+    return Inbound(
+        kind=Kind.SMS_RECEIVED,
+        event=event.id,
         phone=phone,
-        agent="",
-        opted_in=_KEYWORDS[word],
         at=event.time,
-        evidence=event.id,
         channel="SMS",
         number=_text(message, "owner") or _text(payload, "to"),
+        text=_text(message, "text"),
     )
+
+
+def opt_out_code(event: Event) -> int | None:
+    """Return the code by which a carrier says that the user has opted out there."""
+    if event.type is not events.SMS_FAILED:
+        return None
+    code = _code(_object(event.data))
+    return code if disposition(code) is Disposition.OPTED_OUT else None
 
 
 _LIST = msgspec.json.Decoder(list[msgspec.Raw])

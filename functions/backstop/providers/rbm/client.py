@@ -1,10 +1,10 @@
-"""RBM's REST API: create a message, withdraw it."""
+"""RBM's REST API: create a message, withdraw it, and what else an app may ask."""
 
 import json
 import logging
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from http import HTTPStatus
@@ -16,6 +16,7 @@ import requests
 
 from backstop.domain.message import Json
 from backstop.errors import ProviderError, Refusal, Refused, Throttled, Unanswered
+from backstop.ports import Relayed
 from backstop.providers.answers import (
     accepted,
     access_token,
@@ -37,6 +38,18 @@ _ONE_TRY = timedelta(seconds=2)
 # A 403 of this kind means that our key or agent id is wrong. It says nothing
 # about the phone, and must not buy an SMS for every message.
 _AGENT_LOOKUP = b"error looking up the rbm agent"
+
+# Google has written both for a phone that this agent cannot reach.
+_UNREACHABLE: Mapping[int, Refusal] = {
+    HTTPStatus.FORBIDDEN: Refusal.UNREACHABLE,
+    HTTPStatus.NOT_FOUND: Refusal.UNREACHABLE,
+}
+
+# Seconds to connect, which is also all that RBM may pause while it takes a
+# body in, and to answer.
+_FORWARD = (10.0, 30.0)
+_LARGEST_ANSWER = 4 * 1024 * 1024
+_PART = 64 * 1024
 
 _log = logging.getLogger(__name__)
 
@@ -74,7 +87,7 @@ class _Failure:
 
 
 class Rbm:
-    """Sends and withdraws RCS messages over one pooled, authorised session.
+    """Speaks to RBM over one pooled, authorised session.
 
     The session refreshes its token on 401. Every other retry is made here,
     under the same id and within the budget of the call. Nothing of the phone,
@@ -118,11 +131,7 @@ class Rbm:
             method="POST",
             path=f"/v1/phones/{quote(phone, safe='+')}/agentMessages",
             query={"messageId": message_id, "agentId": agent},
-            # Google has written both for a phone that this agent cannot reach.
-            refusals={
-                HTTPStatus.FORBIDDEN: Refusal.UNREACHABLE,
-                HTTPStatus.NOT_FOUND: Refusal.UNREACHABLE,
-            },
+            refusals=_UNREACHABLE,
             other_refusal=Refusal.REJECTED,
             body=json.dumps(body, allow_nan=False).encode(),
         )
@@ -147,19 +156,95 @@ class Rbm:
         )
         self._run(call, budget)
 
+    def event(
+        self, *, agent: str, phone: str, event_id: str, body: Json, budget: timedelta
+    ) -> Json:
+        """Return RBM's answer to a READ or IS_TYPING.
+
+        Raises Refused (UNREACHABLE or REJECTED), Throttled or Unanswered.
+        """
+        call = _Call(
+            method="POST",
+            path=f"/v1/phones/{quote(phone, safe='+')}/agentEvents",
+            query={"eventId": event_id, "agentId": agent},
+            refusals=_UNREACHABLE,
+            other_refusal=Refusal.REJECTED,
+            body=json.dumps(body, allow_nan=False).encode(),
+        )
+        return self._run(call, budget)
+
+    def capabilities(
+        self, *, agent: str, phone: str, request_id: str, budget: timedelta
+    ) -> Json:
+        """Return what RBM knows of the phone's capabilities.
+
+        Raises Refused (UNREACHABLE or REJECTED), Throttled or Unanswered.
+        """
+        call = _Call(
+            method="GET",
+            path=f"/v1/phones/{quote(phone, safe='+')}/capabilities",
+            query={"requestId": request_id, "agentId": agent},
+            refusals=_UNREACHABLE,
+            other_refusal=Refusal.REJECTED,
+        )
+        return self._run(call, budget)
+
+    def forward(
+        self,
+        *,
+        path: str,
+        query: Mapping[str, str],
+        content_type: str,
+        body: bytes | Iterable[bytes],
+        length: int | None = None,
+    ) -> Relayed:
+        """Return RBM's answer to a request that is not ours, whatever its status.
+
+        An iterable body is sent as it comes. What iterating raises is raised here.
+        Raises Throttled when RBM did nothing, Unanswered when what it did is not
+        known; nothing is repeated but what a refreshed token allows.
+        """
+        from google.auth.exceptions import GoogleAuthError
+
+        try:
+            response = self._session.request(
+                "POST",
+                self._base_url + quote(path, safe="/+:"),
+                params=query,
+                data=body if isinstance(body, bytes) else _Once(body, length),
+                headers={"Content-Type": content_type} if content_type else None,
+                timeout=_FORWARD,
+                allow_redirects=False,
+                stream=True,
+                hooks={"response": _let_go},
+            )
+            with response:
+                return _relayed(response)
+        except GoogleAuthError as error:
+            _log.error("rbm_credentials_refused", extra={"cause": type(error).__name__})
+            raise Throttled("no access token") from None
+        except _SpentError:
+            # The token that was refused is a new one by now.
+            raise Throttled("401, and the body is gone") from None
+        except requests.RequestException as error:
+            if never_sent(error):
+                raise Throttled("not connected") from None
+            raise Unanswered("no answer") from None
+
     def close(self) -> None:
         """Close the pooled connections."""
         self._session.close()
 
-    def _run(self, call: _Call, budget: timedelta) -> None:
+    def _run(self, call: _Call, budget: timedelta) -> Json:
         end = self._monotonic() + budget.total_seconds()
         pause, silent = _FIRST_PAUSE, False
         # A blip is ridden out here; whatever lasts is the watch's, which
         # keeps nobody waiting.
         for left_over in reversed(range(_TRIES if call.patient else 1)):
-            failure = self._try(call, end - self._monotonic())
-            if failure is None:
-                return
+            answer = self._try(call, end - self._monotonic())
+            if not isinstance(answer, _Failure):
+                return answer
+            failure = answer
             wait = pause * self._jitter()
             if failure.after:
                 wait += failure.after.total_seconds()
@@ -169,8 +254,9 @@ class Rbm:
             silent |= failure.error is Unanswered
             self._sleep(wait)
             pause = min(pause * 2, _LONGEST_PAUSE)
+        raise AssertionError("the last try returns or raises")
 
-    def _try(self, call: _Call, left: float) -> _Failure | None:
+    def _try(self, call: _Call, left: float) -> _Failure | Json:
         from google.auth.exceptions import GoogleAuthError
 
         if left <= 0:
@@ -195,14 +281,15 @@ class Rbm:
             return _Failure(Unanswered, "no answer", again=True)
         return self._judge(call, response)
 
-    def _judge(self, call: _Call, response: requests.Response) -> _Failure | None:
+    def _judge(self, call: _Call, response: requests.Response) -> _Failure | Json:
         status = response.status_code
-        if status == HTTPStatus.OK and json_object(response.content) is not None:
-            return None
+        answer = json_object(response.content)
+        if status == HTTPStatus.OK and answer is not None:
+            return answer
         if status == HTTPStatus.CONFLICT and call.method == "POST":
             # Undocumented. Ids are ours, so a known one is our own message,
             # and if it were not, the deadline would still fall back.
-            return None
+            return {}
         if status == HTTPStatus.TOO_MANY_REQUESTS:
             return _Failure(Throttled, "429", again=True, after=retry_after(response))
         if status == HTTPStatus.UNAUTHORIZED:
@@ -223,6 +310,50 @@ class Rbm:
         return _Failure(
             Unanswered, str(status), again=True, after=retry_after(response)
         )
+
+
+class _SpentError(Exception):
+    """A body that came but once would have to be sent again."""
+
+
+class _Once:
+    """A body that is sent as it comes. `requests` reads its length off `len`."""
+
+    def __init__(self, parts: Iterable[bytes], length: int | None) -> None:
+        self._parts: Iterable[bytes] | None = parts
+        self.len = length or 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        parts, self._parts = self._parts, None
+        if parts is None:
+            raise _SpentError
+        return iter(parts)
+
+
+def _let_go(response: requests.Response, **_how: object) -> None:
+    """Free the connection of an answer that is not read: the request is repeated."""
+    if response.status_code == HTTPStatus.UNAUTHORIZED:
+        response.close()
+
+
+def _relayed(response: requests.Response) -> Relayed:
+    """Return an answer that is RBM's own: JSON, of a bounded size.
+
+    Raises Throttled for a 401, which is about our token and not the caller's.
+    """
+    status = response.status_code
+    if status == HTTPStatus.UNAUTHORIZED:
+        _log.error("rbm_credentials_refused", extra={"cause": "401"})
+        raise Throttled("401 after refresh")
+    content = b""
+    for part in response.iter_content(_PART):
+        content += part
+        if len(content) > _LARGEST_ANSWER:
+            raise Unanswered("an answer without end")
+    elsewhere = HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST
+    if elsewhere or json_object(content) is None:
+        raise Unanswered(f"{status}, and no JSON")
+    return Relayed(status, content, response.headers.get("Retry-After", ""))
 
 
 class _TokenEndpoint:

@@ -11,6 +11,7 @@ from backstop.domain.invalid import Invalid
 from backstop.domain.message import Json
 from backstop.domain.times import format_time, parse_duration, parse_time
 from backstop.providers.rbm.schema import (
+    AGENT_EVENT,
     AGENT_MESSAGE,
     Enum,
     Flag,
@@ -24,7 +25,14 @@ from backstop.providers.rbm.schema import (
     Text,
 )
 
-__all__ = ["canonical", "format_time", "parse_duration", "parse_time", "sms_text"]
+__all__ = [
+    "canonical",
+    "canonical_event",
+    "format_time",
+    "parse_duration",
+    "parse_time",
+    "sms_text",
+]
 
 _LONGEST_LIFE = timedelta(days=15)
 _LARGEST = 250 * 1024
@@ -48,10 +56,16 @@ def canonical(message: Any, *, now: datetime) -> Json:
         check.cards(result)
         if not check.violations:
             check.size(result)
-    if check.violations:
-        (name, sentence), *more = check.violations
-        raise Invalid(name, sentence, *more)
-    return cast("Json", result)
+    return check.passed(result)
+
+
+def canonical_event(event: Any) -> Json:
+    """Return the AgentEvent, READ or IS_TYPING, likewise. Raises Invalid."""
+    check = _Check()
+    result = check.read(AGENT_EVENT, event, "")
+    if not check.violations:
+        check.occasion(result)
+    return check.passed(result)
 
 
 def sms_text(content: Json) -> str:
@@ -94,6 +108,23 @@ class _Check:
         except _Wrong as wrong:
             self._tell(path, str(wrong))
             return None
+
+    def passed(self, result: Any) -> Json:
+        """Return what was read. Raises Invalid if anything was wrong."""
+        if self.violations:
+            (name, sentence), *more = self.violations
+            raise Invalid(name, sentence, *more)
+        return cast("Json", result)
+
+    def occasion(self, event: Json) -> None:
+        """Check that a READ says of which message, and nothing else does."""
+        kind = event.get("eventType")
+        if kind == "TYPE_UNSPECIFIED":
+            self._tell("eventType", "must be READ or IS_TYPING")
+        elif kind == "READ" and "messageId" not in event:
+            self._tell("messageId", "is required with READ: the user's message")
+        elif kind == "IS_TYPING" and "messageId" in event:
+            self._tell("messageId", "has no place in IS_TYPING")
 
     def expiry(self, message: Json, now: datetime) -> None:
         if "ttl" in message and "expireTime" in message:

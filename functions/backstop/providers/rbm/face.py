@@ -30,9 +30,7 @@ from urllib.parse import quote
 
 from backstop.domain.menu import Option
 from backstop.domain.message import Json, Traffic
-from backstop.domain.sms_text import LIMIT, cut, plain, units
-
-OPT_OUT_WORDING = "Reply STOP to opt out"
+from backstop.domain.sms_text import LIMIT, OPT_OUT_WORDING, cut, plain, units
 
 _LEAST_PROSE = 160
 _BREAK = "\n\n"

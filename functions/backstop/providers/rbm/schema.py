@@ -254,3 +254,12 @@ AGENT_MESSAGE = Object(
     },
     required=("contentMessage",),
 )
+AGENT_EVENT = Object(
+    {
+        "eventType": Enum(("TYPE_UNSPECIFIED", "IS_TYPING", "READ")),
+        "messageId": Text(limit=256),
+        "name": Ignored(),
+        "sendTime": Ignored(),
+    },
+    required=("eventType",),
+)

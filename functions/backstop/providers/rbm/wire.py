@@ -10,15 +10,16 @@ from typing import Any
 import msgspec
 
 from backstop.domain import event as events
-from backstop.domain.consent import Choice
 from backstop.domain.event import Event, Type, event_id
+from backstop.domain.inbound import Inbound
+from backstop.domain.menu import Option
 from backstop.domain.message import Json
 from backstop.domain.signal import Kind, Signal
-from backstop.domain.times import parse_time
+from backstop.domain.times import format_time, parse_time
 
 
 class Forged(Exception):  # noqa: N818 - named for what the request is
-    """Nothing proves that the request is Google's."""
+    """Nothing proves that the request is Google's. Its text is the cause, a word."""
 
 
 class Malformed(Exception):  # noqa: N818 - named for what the request is
@@ -49,6 +50,18 @@ _SIGNALS = {
     events.RCS_EXPIRY_FAILED: Kind.RCS_EXPIRY_FAILED,
 }
 
+_REPLIES = {
+    events.RCS_TEXT: Kind.RCS_TEXT,
+    events.RCS_FILE: Kind.RCS_FILE,
+    events.RCS_LOCATION: Kind.RCS_LOCATION,
+    events.RCS_SUGGESTION: Kind.RCS_SUGGESTION,
+    events.RCS_TYPING: Kind.RCS_TYPING,
+    events.RCS_SUBSCRIBED: Kind.RCS_SUBSCRIBED,
+    events.RCS_UNSUBSCRIBED: Kind.RCS_UNSUBSCRIBED,
+}
+
+_SUFFIX = "@rbm.goog"
+
 _CHOICES = {events.RCS_UNSUBSCRIBED: False, events.RCS_SUBSCRIBED: True}
 
 # Google's secret is a short nonce. What we echo stays small all the same.
@@ -77,9 +90,9 @@ def handshake(body: Json, tokens: tuple[bytes, ...]) -> str | None:
     token, secret = body["clientToken"], body["secret"]
     given = token.encode(errors="surrogatepass") if isinstance(token, str) else b""
     if not _any_equal(given, _usable(tokens)):
-        raise Forged("handshake with a foreign token")
+        raise Forged("token")
     if not isinstance(secret, str) or not 0 < len(secret) <= _LONGEST_SECRET:
-        raise Forged("handshake without a usable secret")
+        raise Forged("secret")
     return secret
 
 
@@ -105,7 +118,7 @@ def verify(body: Json, signature: bytes | None, tokens: tuple[bytes, ...]) -> by
         b64encode(hmac.digest(token, data, "sha512")) for token in _usable(tokens)
     ]
     if not _any_equal(signature, signatures):
-        raise Forged("foreign signature")
+        raise Forged("signature")
     return data
 
 
@@ -145,28 +158,47 @@ def signal(event: Event) -> Signal | None:
     return Signal(kind=kind, at=event.time, event=event.id)
 
 
-def consent(event: Event) -> Choice | None:
-    """Return the user's choice, None if the event is not about consent."""
-    opted_in = _CHOICES.get(event.type)
-    if opted_in is None:
+def inbound(event: Event) -> Inbound | None:
+    """Return what a user said in RCS, None for any other event."""
+    kind = _REPLIES.get(event.type)
+    if kind is None:
         return None
     try:
-        phone = _phone(parse(event.data))
+        payload = parse(event.data)
     except Malformed:
         return None
-    return Choice(
-        phone=phone,
-        agent=event.agent,
-        opted_in=opted_in,
+    tap = payload.get("suggestionResponse")
+    return Inbound(
+        kind=kind,
+        event=event.id,
+        phone=_phone(payload),
         at=event.time,
-        evidence=event.id,
         channel="RCS",
+        agent=event.agent,
+        text=_text(payload, "text") if kind is Kind.RCS_TEXT else "",
+        postback=_text(tap, "postbackData") if isinstance(tap, dict) else None,
+        wish=_CHOICES.get(event.type),
     )
+
+
+def suggestion_response(reply: Inbound, option: Option, agent: str) -> Json:
+    """Return what RBM would have sent had *option* been tapped instead of texted."""
+    return {
+        "senderPhoneNumber": reply.phone,
+        "messageId": event_id(reply.event, "tap"),
+        "sendTime": format_time(reply.at),
+        "suggestionResponse": {
+            "postbackData": option.postback,
+            "text": option.label,
+            "type": "REPLY",
+        },
+        "agentId": f"{agent}{_SUFFIX}",
+    }
 
 
 def bare_agent(agent: str) -> str:
     """Return an agent's id as requests carry it; webhooks add `@rbm.goog`."""
-    return agent.removesuffix("@rbm.goog")
+    return agent.removesuffix(_SUFFIX)
 
 
 def _classify(payload: Json) -> Type:
