@@ -63,10 +63,15 @@ bandwidth = {
 #   lost_answer              = "900s"
 #   receipt_wait             = "8100s"
 #   menu_life                = "86400s"
+#   reach_positive           = "3600s"
+#   reach_negative           = "86400s"
 # }
 
 # How opt-outs count.
 # consent = { one_consent = false, text_resubscribes = false }
+
+# Straight to SMS where RCS is known to be impossible, for a read per message.
+# reach_first = false
 
 # Instances of a function, where 0 to 20 does not fit.
 # scaling = { webhook = { min = 1, max = 20 } }

@@ -51,7 +51,7 @@ locals {
   }
 
   # What becomes of a message that this function accepts, or of an answer to a user.
-  terms = merge(local.timing, local.consent, { AGENTS = local.agents, RBM_DELETE_CONTRACT = var.rbm.delete_contract })
+  terms = merge(local.timing, local.consent, { AGENTS = local.agents, RBM_DELETE_CONTRACT = var.rbm.delete_contract, REACH_FIRST = tostring(var.reach_first) })
 
   timing = { for name, wait in var.timing : upper(name) => wait if wait != null }
 

@@ -113,6 +113,8 @@ variable "timing" {
     lost_answer              = optional(string)
     receipt_wait             = optional(string)
     menu_life                = optional(string)
+    reach_positive           = optional(string)
+    reach_negative           = optional(string)
   })
   default = {}
 
@@ -129,6 +131,12 @@ variable "consent" {
     text_resubscribes = optional(bool, false)
   })
   default = {}
+}
+
+variable "reach_first" {
+  description = "Whether a message goes straight to SMS where RCS is known to be impossible. A read more for each message; timing.reach_* say how long it is known."
+  type        = bool
+  default     = false
 }
 
 variable "scaling" {

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from backstop.domain.invalid import Invalid
-from backstop.domain.message import Message
+from backstop.domain.message import Json, Message, Traffic
 from backstop.domain.times import format_time, parse_duration
 from backstop.edge.answers import (
     Handler,
@@ -26,9 +26,9 @@ from backstop.edge.answers import (
     read_body,
 )
 from backstop.ports import Log
-from backstop.providers.rbm import content
+from backstop.providers.rbm.face import compose
 from backstop.usecases.view import agent_message
-from machine import console_files
+from machine import console_files, documents
 from machine.console_numbers import arrivals, numbers
 from machine.console_stream import Changes, Stream
 from machine.ground import Published
@@ -66,6 +66,7 @@ def application(machine: "Machine", log: Log) -> Starlette:
             route("/simulator/timers", "GET", control.timers),
             route("/simulator/dead-letters", "GET", control.dead_letters),
             route("/simulator/dead-letters/{id}:replay", "POST", control.replay),
+            *documents.routes(),
             *machine.ground.routes,
             *machine.simulator.routes,
         ],
@@ -202,9 +203,7 @@ def _summary(message: Message) -> dict[str, Any]:
         "name": whole["name"],
         "agentId": message.agent,
         "sendTime": whole["sendTime"],
-        "text": (content.sms_text(message.request.content) or message.request.text)[
-            :SNIPPET
-        ],
+        "text": (_words(message.request.content) or message.request.text)[:SNIPPET],
         "steps": len(told["events"]),
         **({"arrivedAt": format_time(arrived)} if arrived else {}),
         **{key: told[key] for key in SUMMARY if key in told},
@@ -227,3 +226,7 @@ def _event(event: Published) -> dict[str, Any]:
         "data": data,
         "dataBase64": b64encode(event.data).decode(),
     }
+
+
+def _words(rich: Json) -> str:
+    return compose(rich, traffic=Traffic.UNSPECIFIED).text

@@ -13,6 +13,7 @@ from backstop import wiring
 from backstop.adapters.embedded import stores
 from backstop.adapters.embedded.database import Database
 from backstop.adapters.embedded.dispatcher import Dispatcher
+from backstop.adapters.embedded.reaches import SqliteReaches
 from backstop.adapters.system import JsonLog, SystemRandom
 from backstop.domain.event import Kind
 from backstop.domain.message import Message, MessageId
@@ -58,6 +59,7 @@ class EmbeddedGround:
             wiring.Embedded(
                 messages=self.messages,
                 recipients=stores.SqliteRecipients(self._database),
+                reaches=SqliteReaches(self._database),
                 timers=self.timers,
                 events=self.events,
                 clock=clock,

@@ -68,7 +68,8 @@ run "everything" {
     }
     rbm             = { region = "europe", delete_contract = "legacy" }
     secret_versions = { RBM_CLIENT_TOKENS = 7 }
-    timing          = { deadline = "300s", grace = "90s" }
+    timing          = { deadline = "300s", grace = "90s", reach_negative = "3600s" }
+    reach_first     = true
     scaling         = { webhook = { min = 2, max = 50 }, revoke = { max = 100 } }
     subscribers = {
       crm     = { push_endpoint = "https://crm.example.com/backstop", filter = "attributes.kind = \"outcome\"" }
@@ -95,6 +96,11 @@ run "everything" {
   assert {
     condition     = local.functions.send.settings.GRACE == "90s" && local.functions.send.settings.DEADLINE == "300s" && !can(local.functions.send.settings.MARGIN)
     error_message = "What is set is told; what is not keeps the code's default."
+  }
+
+  assert {
+    condition     = alltrue([for name in ["send", "record"] : local.functions[name].settings.REACH_FIRST == "true" && local.functions[name].settings.REACH_NEGATIVE == "3600s"])
+    error_message = "Whoever remembers a phone is told, and whoever forgets it."
   }
 
   assert {

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from backstop.domain.invalid import Invalid
 from backstop.domain.times import format_time, parse_duration, parse_time
-from backstop.providers.rbm.content import canonical, sms_text
+from backstop.providers.rbm.content import canonical
 
 NOW = datetime(2026, 4, 5, 12, 0, tzinfo=UTC)
 REPLY = {"reply": {"text": "Yes", "postbackData": "y"}}
@@ -432,27 +432,6 @@ def test_no_json_is_an_error_of_ours(message):
     except Invalid:
         return
     json.dumps(result, allow_nan=False).encode()
-
-
-SAID = {
-    "text": (text(), "Hello"),
-    "a file": (GOOD["a file by URL"], "https://files.example/a.pdf"),
-    "an uploaded file": (GOOD["an uploaded file"], ""),
-    "a card": (standalone(CARD), "Boots\nWarm ones"),
-    "a card of media": (standalone({"media": MEDIA}), "https://files.example/a.png"),
-    "a card of an uploaded file": (GOOD["a card with a deprecated file name"], ""),
-    "a carousel": (
-        carousel(CARD, {"title": "Hats"}),
-        "Boots\nWarm ones\n\nHats",
-    ),
-}
-
-
-@pytest.mark.parametrize(("message", "said"), SAID.values(), ids=SAID)
-def test_an_sms_says_the_words(message, said):
-    content = canonical(message, now=NOW)["contentMessage"]
-
-    assert sms_text(content) == said
 
 
 class TestTimes:

@@ -145,6 +145,19 @@ def test_a_word_by_sms_is_no_sign_of_rcs_life(sms_only: World):
     assert (went_by_sms(told), calls) == (True, 0)
 
 
+def test_a_tap_that_was_texted_is_none_either(sms_only: World):
+    """It is published as RCS's own, but the phone sent an SMS."""
+    reply = {"text": "Confirm", "postbackData": "confirm"}
+    send(sms_only, contentMessage={"text": "Well?", "suggestions": [{"reply": reply}]})
+    sms_only.says(PHONE, text="1", channel="SMS")
+    sms_only.settle()
+    assert sms_only.events("backstop.rcs.suggestion")
+
+    told, calls = send(sms_only)
+
+    assert (went_by_sms(told), calls) == (True, 0)
+
+
 def test_a_late_receipt_is_a_sign_of_life(world: World):
     """What waited has arrived by RCS, whatever RBM said meanwhile."""
     world.phone(PHONE, online=False)
@@ -196,6 +209,8 @@ def test_the_same_request_is_the_same_message(sms_only: World):
 
     assert again["name"] == first["name"]
     assert len(sms_only.phone(PHONE)["inbox"]) == 1
+    told, _calls = send(sms_only)
+    assert told["delivery"]["outcome"] == "DELIVERED_RCS"
 
 
 class TestUnasked:

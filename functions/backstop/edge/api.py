@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any, Self
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import unquote
 
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
@@ -36,12 +36,18 @@ from backstop.edge.answers import (
     parse_json,
     read_body,
 )
+from backstop.edge.asked import (
+    check_id,
+    check_phone,
+    find_agent,
+    read_query,
+    wrong_method,
+)
 from backstop.edge.device import Device
 from backstop.edge.passage import Passage, Way
 from backstop.ports import Ports, Relay
 from backstop.providers.rbm import content
 from backstop.providers.rbm.face import compose
-from backstop.providers.rbm.wire import bare_agent
 from backstop.settings import Settings
 from backstop.usecases.accept import Differs, OptedOut, Order, draft
 from backstop.usecases.follow import acknowledge, cancel
@@ -52,8 +58,6 @@ from backstop.usecases.view import agent_message, consent_view
 BODY_LIMIT = 512 * 1024
 """Twice RBM's 250 KB: `fallback` and `metadata` travel in the same body."""
 
-PHONE = re.compile(r"\+[0-9]{7,15}")
-ID = re.compile(r"[!-.0-~]{1,255}")
 PAGE_SIZE = 50
 LARGEST_PAGE = 100
 CHOICES = frozenset(Policy) - {Policy.NONE}
@@ -64,12 +68,7 @@ METADATA_LIMIT = 64
 METADATA_VALUE_LIMIT = 1024
 
 PARAMETERS = frozenset(
-    {
-        *("messageId", "agentId", "pageSize", "pageToken", "validateOnly"),
-        # Google's own, on every method; here they change nothing.
-        *("$.xgafv", "access_token", "alt", "callback", "fields", "key"),
-        *("oauth_token", "prettyPrint", "quotaUser", "uploadType", "upload_protocol"),
-    }
+    {"messageId", "agentId", "pageSize", "pageToken", "validateOnly"}
 )
 """A mistyped `messageId` would quietly cost promise 2."""
 
@@ -127,18 +126,18 @@ class Api:
     async def _collection(
         self, request: HttpRequest, phone: str, query: Mapping[str, str]
     ) -> Work:
-        _check_phone(phone)
+        check_phone(phone)
         if request.method == "POST":
             raw = await read_body(request, BODY_LIMIT)
             return lambda: self._send(phone, query, raw)
         if request.method == "GET":
             return lambda: self._list(phone, query)
-        raise _wrong_method("GET, POST")
+        raise wrong_method("GET, POST")
 
     async def _one(
         self, request: HttpRequest, phone: str, name: str, query: Mapping[str, str]
     ) -> Work:
-        _check_phone(phone)
+        check_phone(phone)
         # A custom verb is Google's way; an id may hold colons of its own.
         acknowledged = name.removesuffix(":acknowledge")
         if request.method == "POST" and acknowledged != name:
@@ -149,12 +148,12 @@ class Api:
         if request.method == "DELETE":
             await read_body(request, BODY_LIMIT)
             return lambda: self._cancel(phone, name, query)
-        raise _wrong_method("GET, DELETE")
+        raise wrong_method("GET, DELETE")
 
     def _send(self, phone: str, query: Mapping[str, str], raw: bytes) -> Response:
         agent = self._agent(query)
         message_id = query.get("messageId") or self._ports.random.new_id()
-        _check_id(message_id)
+        check_id("messageId", message_id)
         body = parse_json(raw)
         if not isinstance(body, dict):
             raise Invalid("", "the body must be a JSON object")
@@ -213,13 +212,13 @@ class Api:
     async def _consent(
         self, request: HttpRequest, phone: str, query: Mapping[str, str]
     ) -> Work:
-        _check_phone(phone)
+        check_phone(phone)
         if request.method == "GET":
             return lambda: self._tell_consent(phone, self._agent(query))
         if request.method == "PUT":
             raw = await read_body(request, CONSENT_LIMIT)
             return lambda: self._choose(phone, self._agent(query), raw)
-        raise _wrong_method("GET, PUT")
+        raise wrong_method("GET, PUT")
 
     def _choose(self, phone: str, agent: Agent, raw: bytes) -> Response:
         now = self._ports.clock.now()
@@ -275,7 +274,7 @@ class Api:
         return answer(agent_message(acknowledge(self._ports, found.id) or found))
 
     def _find(self, phone: str, name: str, query: Mapping[str, str]) -> Message:
-        _check_id(name)
+        check_id("messageId", name)
         key = message_key(self._agent(query).name, name)
         stored = self._ports.messages.load(key)
         if stored is None or stored.value.phone != phone:
@@ -283,16 +282,7 @@ class Api:
         return stored.value
 
     def _agent(self, query: Mapping[str, str]) -> Agent:
-        agents = self._settings.agents
-        given = query.get("agentId", "")
-        if not given and len(agents) == 1:
-            return next(iter(agents.values()))
-        if not given:
-            raise Invalid("agentId", "is needed where several agents are configured")
-        agent = agents.get(bare_agent(given))
-        if agent is None:
-            raise Invalid("agentId", "is not an agent of this deployment")
-        return agent
+        return find_agent(self._settings.agents, query.get("agentId", ""))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -424,31 +414,4 @@ def _digest(body: Json) -> str:
 
 
 def _query(request: HttpRequest) -> dict[str, str]:
-    text = request.scope.get("query_string", b"").decode("latin-1")
-    query: dict[str, str] = {}
-    for name, value in parse_qsl(text, keep_blank_values=True):
-        if name not in PARAMETERS:
-            raise Invalid(name[:64], "is not a known query parameter")
-        if name in query:
-            raise Invalid(name, "must not be given twice")
-        query[name] = value
-    return {name: value for name, value in query.items() if value}
-
-
-def _check_phone(phone: str) -> None:
-    if not PHONE.fullmatch(phone):
-        raise Invalid("phone", "must be + and 7 to 15 digits (E.164)")
-
-
-def _check_id(message_id: str) -> None:
-    # A dot or two would be another path to every proxy and client on the way.
-    if not ID.fullmatch(message_id) or message_id in {".", ".."}:
-        raise Invalid(
-            "messageId", "must be 1 to 255 visible ASCII characters without a slash"
-        )
-
-
-def _wrong_method(allowed: str) -> Problem:
-    return Problem(
-        405, f"method: this path takes {allowed}", headers={"Allow": allowed}
-    )
+    return read_query(request, PARAMETERS)

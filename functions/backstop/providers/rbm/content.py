@@ -31,7 +31,6 @@ __all__ = [
     "format_time",
     "parse_duration",
     "parse_time",
-    "sms_text",
 ]
 
 _LONGEST_LIFE = timedelta(days=15)
@@ -66,17 +65,6 @@ def canonical_event(event: Any) -> Json:
     if not check.violations:
         check.occasion(result)
     return check.passed(result)
-
-
-def sms_text(content: Json) -> str:
-    """Return the words of a canonical `contentMessage`, "" if it has none."""
-    if "text" in content:
-        return cast("str", content["text"])
-    if "contentInfo" in content:
-        return cast("str", content["contentInfo"]["fileUrl"])
-    cards = (card for card, _ in _cards(content))
-    words = ("\n".join(filter(None, _card_words(card))) for card in cards)
-    return "\n\n".join(filter(None, words))
 
 
 class _Check:
@@ -276,11 +264,6 @@ def _cards(content: Json) -> Iterator[tuple[Json, str]]:
     for index, card in enumerate(rich.get("carouselCard", {}).get("cardContents", [])):
         if card:
             yield card, f"{path}.carouselCard.cardContents[{index}]"
-
-
-def _card_words(card: Json) -> tuple[str, ...]:
-    words = tuple(card[name] for name in ("title", "description") if name in card)
-    return words or (card.get("media", {}).get("contentInfo", {}).get("fileUrl", ""),)
 
 
 def _join(path: str, name: str) -> str:
