@@ -69,7 +69,7 @@ class Simulator:
         self._scheduler = Scheduler(
             store,
             clock,
-            {**rbm.steps, **sms.steps},
+            {**rbm.steps, **sms.steps, "reply": owner.reply},
             {"webhook": events.courier, "callback": callbacks.courier},
         )
         self.routes: list[Route] = [

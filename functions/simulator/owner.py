@@ -11,7 +11,9 @@ from .phones import Phone, Phones, valid
 from .rbm import Rbm
 from .rbm_content import all_suggestions
 from .rbm_events import full
+from .reserved import behaviour
 from .sms import Bandwidth
+from .state import Job
 from .web import Refusal, wrong
 
 _SAYINGS = ("text", "suggestion", "file", "location", "event")
@@ -69,6 +71,21 @@ class Owner:
             return self._do(phone, agent, body, now)
         content = self._content(phone, agent, said[0], body[said[0]])
         return [self._say_by_rcs(phone, agent, content, now)]
+
+    def reply(self, job: Job) -> None:
+        """Say what the owner of a reserved number says of whatever arrives."""
+        number, now = job.payload["phone"], job.due
+        replies = dict(behaviour(number).replies or {})
+        phone = self._phones.meet(number)
+        if "suggestion" in replies:
+            found = self._phones.last_rcs_message(number, self.agent(None), None)
+            offered = all_suggestions(found[1]["contentMessage"]) if found else []
+            if not offered:
+                return
+            option = next(iter(next(iter(offered)).values()))
+            replies = {"suggestion": {"postbackData": option.get("postbackData", "")}}
+        if not phone.off:
+            self.say(number, replies, now)
 
     @property
     def agents(self) -> tuple[str, ...]:

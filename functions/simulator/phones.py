@@ -111,6 +111,8 @@ class Phones:
             json.dumps(entry.get("content", {})),
             at,
         )
+        if behaviour(phone).replies:
+            self._store.schedule("reply", at + SECOND, {"phone": phone})
 
     def send(self, phone: str, at: int, entry: Mapping[str, Any]) -> None:
         """Note what the owner sent: channel, messageId, and content."""

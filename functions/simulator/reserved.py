@@ -3,7 +3,9 @@
 Every other number, inside the range and outside, is an ordinary phone.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from .instants import SECOND
 
@@ -35,6 +37,9 @@ class Sms:
 class Behaviour:
     """One reserved number. The defaults are those of an ordinary phone.
 
+    `replies` is what its owner says, a second after each message that arrives; of a
+    suggestion only that the first one is tapped.
+
     `waits` means that RCS never reaches the phone by itself. Then `at_expiry` lists
     (event, delay) from the instant of expiry on, and `delete` says how the platform
     answers DELETE: `truly`, `too_late` (404), `falsely` (200, and DELIVERED comes 1 s
@@ -55,6 +60,7 @@ class Behaviour:
     read_first: bool = False
     delivery_delay: int | None = None
     sms: Sms = Sms()
+    replies: Mapping[str, Any] | None = None
 
 
 def _number(index: int) -> str:
@@ -240,9 +246,55 @@ _SMS = (
     ),
 )
 
-_TABLE = _RCS + tuple(
-    Behaviour(_number(index), name, f"Has no RCS. {text}", rcs=False, sms=sms)
-    for index, name, text, sms in _SMS
+_OWNERS = (
+    Behaviour(
+        _number(50),
+        "texts-stop",
+        "Has no RCS. The owner answers every SMS with STOP.",
+        rcs=False,
+        replies={"text": "STOP"},
+    ),
+    Behaviour(
+        _number(51),
+        "unsubscribes",
+        "The owner unsubscribes as soon as a message has arrived by RCS.",
+        replies={"event": "UNSUBSCRIBE"},
+    ),
+    Behaviour(
+        _number(52),
+        "taps",
+        "The owner taps the first suggestion of every RCS message.",
+        replies={"suggestion": {}},
+    ),
+    Behaviour(
+        _number(53),
+        "chooses-by-sms",
+        "Has no RCS. The owner answers every SMS with 2.",
+        rcs=False,
+        replies={"text": "2"},
+    ),
+    Behaviour(
+        _number(54),
+        "thanks",
+        "The owner answers every RCS message with a text.",
+        replies={"text": "Thank you"},
+    ),
+    Behaviour(
+        _number(55),
+        "nearly-stops",
+        'Has no RCS. The owner answers every SMS with "please stop texting me".',
+        rcs=False,
+        replies={"text": "please stop texting me"},
+    ),
+)
+
+_TABLE = (
+    *_RCS,
+    *(
+        Behaviour(_number(index), name, f"Has no RCS. {text}", rcs=False, sms=sms)
+        for index, name, text, sms in _SMS
+    ),
+    *_OWNERS,
 )
 
 RESERVED: dict[str, Behaviour] = {

@@ -28,7 +28,7 @@ SENT, NOT_SENT = "message-delivered", "message-failed"
         ("40", [DELIVERED, DELIVERED, READ, READ]),
         ("41", [READ, DELIVERED]),
         ("42", [DELIVERED, READ]),
-        ("50", [DELIVERED, READ]),
+        ("60", [DELIVERED, READ]),
     ],
 )
 def test_events_of_an_rcs_message(world, number, events):

@@ -49,6 +49,12 @@ ENDINGS = {
     40: Ending("DELIVERED_RCS", 0),
     41: Ending("DELIVERED_RCS", 0),
     42: Ending("DELIVERED_RCS", 0),
+    50: Ending("DELIVERED_SMS", 1),
+    51: Ending("DELIVERED_RCS", 0),
+    52: Ending("DELIVERED_RCS", 0),
+    53: Ending("DELIVERED_SMS", 1),
+    54: Ending("DELIVERED_RCS", 0),
+    55: Ending("DELIVERED_SMS", 1),
 }
 
 
@@ -104,3 +110,37 @@ def test_strict_never_asks_twice(world: World, index: int):
     assert delivery["sms"]["attempts"] == 1
     assert len(world.inbox(number, "SMS")) <= 1
     assert delivery["outcome"] in {"DELIVERED_SMS", "UNCONFIRMED"}
+
+
+MENU = {
+    "text": "When?",
+    "suggestions": [
+        {"reply": {"text": "Today", "postbackData": "d:0"}},
+        {"reply": {"text": "Tomorrow", "postbackData": "d:1"}},
+    ],
+}
+
+
+@pytest.mark.parametrize(("index", "postback"), [(52, "d:0"), (53, "d:1")])
+def test_a_number_that_chooses(world: World, index: int, postback: str):
+    """By a tap in RCS or a digit by SMS: one suggestion event, the same shape."""
+    world.send(_number(index), contentMessage=MENU, messageTrafficType="TRANSACTION")
+    world.elapse(10)
+
+    (tap,) = world.events("backstop.rcs.suggestion")
+    assert tap["data"]["suggestionResponse"]["postbackData"] == postback
+
+
+@pytest.mark.parametrize(
+    ("index", "wish"),
+    [(50, "OPTED_OUT"), (51, "OPTED_OUT"), (54, "UNKNOWN"), (55, "UNKNOWN")],
+)
+def test_a_number_whose_owner_answers(world: World, index: int, wish: str):
+    """What is an opt-out counts as one, what only sounds like it does not."""
+    world.send(_number(index), messageTrafficType="TRANSACTION")
+    world.elapse(10)
+
+    consent = world.ok("GET", f"/v1/phones/{_number(index)}/consent")
+    assert consent["state"] == wish
+    reviews = world.events("backstop.consent.review")
+    assert len(reviews) == (1 if index == 55 else 0)
