@@ -417,3 +417,19 @@ def test_a_query_that_cannot_be_meant_is_refused(refused, query, field):
 def test_googles_own_parameters_change_nothing(call):
     """Google's clients send them with every call."""
     assert call("GET", f"{MESSAGES}?alt=json&prettyPrint=false&key=k").status == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("DELETE", f"{MESSAGES}/one?validateOnly=true"),
+        ("PUT", f"/v1/phones/{PHONE}/consent?validateOnly=true"),
+        ("GET", f"{MESSAGES}?messageId=one"),
+        ("GET", f"{MESSAGES}?agentId=nobody"),
+        ("POST", f"{MESSAGES}?messageId=bad&validateOnly="),
+        ("POST", f"{MESSAGES}?messageId=bad&validateOnly=yes"),
+    ],
+)
+def test_a_parameter_of_another_method_is_refused(refused, method, path):
+    """Whoever hopes to change nothing must not change something."""
+    refused((method, path, BODY), 400)

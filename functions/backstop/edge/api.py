@@ -67,10 +67,10 @@ CONSENT_LIMIT = 16 * 1024
 METADATA_LIMIT = 64
 METADATA_VALUE_LIMIT = 1024
 
-PARAMETERS = frozenset(
-    {"messageId", "agentId", "pageSize", "pageToken", "validateOnly"}
-)
-"""A mistyped `messageId` would quietly cost promise 2."""
+SENDING = frozenset({"messageId", "agentId", "validateOnly"})
+LISTING = frozenset({"agentId", "pageSize", "pageToken"})
+NAMING = frozenset({"agentId"})
+"""What each method knows: a mistyped `messageId` would quietly cost promise 2."""
 
 Work = Callable[[], Response]
 
@@ -96,11 +96,13 @@ class Api:
         ]
         match segments:
             case ["v1", "phones", phone, "agentMessages"]:
-                work = await self._collection(request, phone, _query(request))
+                work = await self._collection(request, phone)
             case ["v1", "phones", phone, "agentMessages", name]:
-                work = await self._one(request, phone, name, _query(request))
+                work = await self._one(
+                    request, phone, name, read_query(request, NAMING)
+                )
             case ["v1", "phones", phone, "consent"]:
-                work = await self._consent(request, phone, _query(request))
+                work = await self._consent(request, phone, read_query(request, NAMING))
             case ["v1", "phones", phone, "agentEvents"]:
                 return await self._device.event(request, phone)
             case ["v1", "phones", phone, "capabilities"]:
@@ -123,10 +125,9 @@ class Api:
                 headers={"WWW-Authenticate": "Bearer"},
             )
 
-    async def _collection(
-        self, request: HttpRequest, phone: str, query: Mapping[str, str]
-    ) -> Work:
+    async def _collection(self, request: HttpRequest, phone: str) -> Work:
         check_phone(phone)
+        query = read_query(request, LISTING if request.method == "GET" else SENDING)
         if request.method == "POST":
             raw = await read_body(request, BODY_LIMIT)
             return lambda: self._send(phone, query, raw)
@@ -252,7 +253,9 @@ class Api:
             )
         except ValueError:
             raise Invalid("pageToken", "is not one that was given out") from None
-        body: Json = {"agentMessages": [agent_message(m) for m in page.messages]}
+        wanted = self._agent(query).name if "agentId" in query else ""
+        shown = [m for m in page.messages if wanted in {"", m.agent}]
+        body: Json = {"agentMessages": [agent_message(m) for m in shown]}
         if page.next_token:
             body["nextPageToken"] = page.next_token
         return answer(body)
@@ -411,7 +414,3 @@ def _digest(body: Json) -> str:
     """Return what recognises a repeat: the body as sent, however it was spaced."""
     text = json.dumps(body, sort_keys=True, separators=(",", ":"))
     return sha256(text.encode()).hexdigest()
-
-
-def _query(request: HttpRequest) -> dict[str, str]:
-    return read_query(request, PARAMETERS)

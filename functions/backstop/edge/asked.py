@@ -38,6 +38,9 @@ def read_query(request: Request, own: frozenset[str]) -> dict[str, str]:
             raise Invalid(name[:64], "is not a known query parameter")
         if name in query:
             raise Invalid(name, "must not be given twice")
+        if name == "validateOnly" and not value:
+            # Left out with the other empty ones it would send.
+            raise Invalid(name, "must be true or false")
         query[name] = value
     return {name: value for name, value in query.items() if value}
 

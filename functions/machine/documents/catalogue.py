@@ -128,7 +128,7 @@ def attributes(kind: Type) -> Json:
         "agentId": said(AGENT, "The agent it is about, if it names one."),
     }
     message = {
-        "agentId": AGENT,
+        "agentId": said(AGENT, "The agent it is about."),
         "messageId": said(AGENT, "The message it is about."),
         "ce-subject": said(
             {"type": "string", "pattern": "^agents/.+/messages/.+$"},

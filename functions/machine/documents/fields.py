@@ -79,7 +79,8 @@ def _choice(schema: Json) -> str:
     for key, words in CHOICES.items():
         names = [name for each in schema.get(key, []) for name in each["required"]]
         if names:
-            told.append(f"<p>{words} {', '.join(f'<code>{n}</code>' for n in names)}.")
+            listed = ", ".join(f"<code>{name}</code>" for name in names)
+            told.append(f"<p>{words} {listed}.</p>")
     return "".join(told)
 
 

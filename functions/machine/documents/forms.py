@@ -86,8 +86,11 @@ class Forms:
 
 
 def whole(pattern: re.Pattern[str]) -> str:
-    """Return what matches all of a string, in JavaScript's regular expressions."""
-    return f"^{pattern.pattern}$"
+    """Return what matches all of a string, in JavaScript's regular expressions.
+
+    To those a next line (U+0085) is no space.
+    """
+    return f"^{pattern.pattern}$".replace(r"\s", r"\s\x85")
 
 
 def words(*allowed: Iterable[StrEnum]) -> Json:
@@ -99,7 +102,7 @@ def thing(required: Json, optional: Json | None = None, **more: object) -> Json:
     """Return the schema of an object. What else it may hold is left open."""
     return {
         "type": "object",
-        "properties": {**required, **(optional or {})},
+        "properties": {**required, **(optional or {}), **required},
         "required": list(required),
         **more,
     }

@@ -84,8 +84,9 @@ base URL. Where it is deployed it asks for a bearer token; on one machine it doe
 until one is configured.
 
 Ids and phones are yours to escape in a path, `+` may stand as it is. A query \
-parameter that is not known is refused with 400. Google's own are taken on every \
-method, and change nothing except where a call is handed on to RBM: \
+parameter that is not known is refused with 400, an empty one counts as absent. \
+Google's own are taken on every method, and change nothing except where a call is \
+handed on to RBM: \
 {", ".join(f"`{name}`" for name in sorted(GOOGLES))}.
 
 A method that a path does not have is answered 405, a path that does not exist 404. \

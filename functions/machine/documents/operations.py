@@ -126,8 +126,9 @@ def _messages() -> Sequence[Operation]:
             path=collection,
             group=group,
             summary="List the messages of a recipient",
-            text="Newest first, those of all agents.",
-            query=("pageSize", "pageToken"),
+            text="Newest first, those of all agents or of the one named. A page"
+            " may hold fewer than asked for.",
+            query=("pageSize", "pageToken", "agentId"),
             answer=ref("AgentMessages"),
             answers={"one message": {"agentMessages": [fell_back]}},
         ),
@@ -240,8 +241,8 @@ def _phone() -> Sequence[Operation]:
             path=f"{phone}/capabilities",
             group="Phones",
             summary="Ask what RCS can do on a phone",
-            text="The answer is remembered for a while: a message to a phone that is"
-            " known to have no RCS goes straight to SMS.",
+            text="Under the setting `REACH_FIRST` the answer is remembered for a while:"
+            " a message to a phone that is known to have no RCS goes straight to SMS.",
             query=("requestId", "agentId"),
             answer=ref("Capabilities"),
             answers={"a phone with RCS": {"features": ["RICHCARD_STANDALONE"]}},

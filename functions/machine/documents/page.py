@@ -12,8 +12,8 @@ from machine.documents.fields import fold, inline, row, shape
 INTRODUCTION = """\
 Everything that an app says to Backstop, and hears from it. The same for machines: \
 <a href="/openapi.json">openapi.json</a> (OpenAPI 3.1) and \
-<a href="/events.json">events.json</a> (JSON Schema). The commands run as they stand, \
-from the first to the last."""
+<a href="/events.json">events.json</a> (JSON Schema). The commands go to this \
+machine as they stand; only the last wants a file of yours."""
 
 
 def render(api: Json, events: Json, *, url: str) -> str:

@@ -29,7 +29,12 @@ COMPONENTS = "#/components/schemas/"
 AGENT = STRING | {"minLength": 1}
 EVENT_ID: Json = {"type": "string", "pattern": "^[0-9a-f]{32}$"}
 EVENT_NAME: Json = {"type": "string", "pattern": r"^backstop\.[a-z_.]+$"}
-MESSAGE_ID: Json = {"type": "string", "pattern": whole(ID)}
+MESSAGE_ID: Json = {
+    "type": "string",
+    "pattern": whole(ID),
+    # Another path to every client and proxy on the way.
+    "not": {"enum": [".", ".."]},
+}
 
 RULES = sorted(
     {rule.rule for rule in vars(policy).values() if isinstance(rule, policy.Decision)}
@@ -105,6 +110,7 @@ def send_request(forms: Forms) -> Json:
         "properties": fields,
         "not": {"required": ["ttl", "expireTime"]},
         "description": "RBM's AgentMessage and two fields of Backstop's own."
+        " Content without words of its own needs `fallback.text`, or no fallback."
         " A field that is null, or an empty string or list, counts as absent; names"
         " in snake_case and enums as numbers are understood as well. At most 250 KB"
         " without the two.",
