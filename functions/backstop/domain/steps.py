@@ -109,10 +109,17 @@ def wants_sms(message: Message) -> bool:
 
 
 def close(message: Message, reason: Closed, now: datetime) -> Message:
-    """Close before the claim; afterwards it is too late (rule 13)."""
+    """Close before the claim; afterwards it is too late (rule 13).
+
+    An opt-out also closes after a claim whose answer is lost: what may have left
+    cannot be helped, but no other request begins (promise 8).
+    """
     if message.closed or message.outcome is not Outcome.PENDING:
         return message
-    if any(attempt.live for attempt in message.sms):
+    forgiving = reason is Closed.OPTED_OUT
+    if any(
+        attempt.live and not (forgiving and attempt.lost) for attempt in message.sms
+    ):
         return message
     return replace(message, closed=reason, closed_at=now, rule=reason.value.lower())
 

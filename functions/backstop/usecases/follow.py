@@ -1,14 +1,14 @@
 """What the other triggers do: rings, carriers' events, the app's second thoughts."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from backstop.domain.agenda import due
 from backstop.domain.event import Event
 from backstop.domain.message import Message, MessageId, message_key
 from backstop.domain.signal import Kind, Signal
-from backstop.ports import Ports
+from backstop.ports import Ports, Timers
 from backstop.usecases.accept import SEND_TIMEOUT
 from backstop.usecases.handle import handle
 from backstop.usecases.lines import log_ring
@@ -23,12 +23,32 @@ def ring(ports: Ports, message: MessageId, *, due_at: datetime) -> Message | Non
 
     Raises NotYet while `send` may still be about to store the record (rule 5).
     """
+    ports = replace(ports, timers=_Elsewhen(ports.timers, due_at))
     heard_at = ports.clock.now()
     found = handle(ports, message, due)
     if found is None and ports.clock.now() - SEND_TIMEOUT < due_at:
         raise NotYet
     log_ring(ports, found, due_at=due_at, heard_at=heard_at)
     return found
+
+
+@dataclass(frozen=True)
+class _Elsewhen:
+    """Timers but for one instant, whose ring is being answered at this moment.
+
+    A ring may be early by our own clock. The same instant, armed again, would be
+    taken for the ring that is under way, and end with it.
+    """
+
+    timers: Timers
+    ringing: datetime
+
+    def arm(self, message: MessageId, *, at: datetime) -> None:
+        beside = at + timedelta(microseconds=1)
+        self.timers.arm(message, at=beside if at == self.ringing else at)
+
+    def disarm(self, message: MessageId, *, at: datetime) -> None:
+        self.timers.disarm(message, at=at)
 
 
 def cancel(ports: Ports, message: MessageId) -> Message | None:

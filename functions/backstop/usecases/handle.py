@@ -48,8 +48,10 @@ SAVES = 100
 """Attempts at one commit. Every loser means that another has won."""
 
 
-TELLING = frozenset({Do.PUBLISH, Do.FALL_BACK})
-"""Actions that nobody answers."""
+ASKING = frozenset({Do.CREATE, Do.REVOKE, Do.SEND_SMS})
+"""Actions that a carrier answers."""
+
+TELLING = (Do.PUBLISH, Do.FALL_BACK)
 
 
 def handle(ports: Ports, message: MessageId, signals: Signals) -> Message | None:
@@ -65,16 +67,18 @@ def handle(ports: Ports, message: MessageId, signals: Signals) -> Message | None
 def act(ports: Ports, step: Step, version: int) -> Message:
     """Do the actions of a step, saved as *version*, and all that their answers ask."""
     while True:
-        # Timers after what may be answered, since an answer may well make a later
-        # one do; before what others act upon, who else would find none.
-        timers = [a for a in step.actions if a.do is Do.ARM]
-        told = [a for a in step.actions if a.do in TELLING]
         news: list[Signal] = []
         for action in step.actions:
-            if action.do is not Do.ARM and action.do not in TELLING:
+            if action.do in ASKING:
                 news += PERFORM[action.do](ports, step.message, action)
-        for action in told if news else (*timers, *told):
-            PERFORM[action.do](ports, step.message, action)
+        # Timers after what is answered, since an answer may well make a later one
+        # do; before what others act upon, who else would find none. The old one is
+        # spared last of all: until then it would see to what a crash leaves undone.
+        timers = [a for a in step.actions if a.do is Do.ARM]
+        for kind in (Do.ARM, *TELLING, Do.DISARM):
+            for action in step.actions:
+                if action.do is kind and not (news and kind is Do.ARM):
+                    PERFORM[kind](ports, step.message, action)
         if not news:
             return step.message
         done = [
