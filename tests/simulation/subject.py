@@ -1,0 +1,211 @@
+"""How Backstop is called: its real use cases, triggers and clients."""
+
+import json
+from base64 import b64encode
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cache
+from typing import Any
+
+import requests
+
+from backstop.domain.event import Event
+from backstop.domain.message import Policy, Request, Traffic, message_key
+from backstop.domain.times import format_time
+from backstop.edge import triggers
+from backstop.errors import Conflict, Unavailable
+from backstop.ports import Ports
+from backstop.providers.bandwidth import wire as bandwidth_wire
+from backstop.providers.bandwidth.client import Bandwidth, _Token
+from backstop.providers.rbm import wire as rbm_wire
+from backstop.providers.rbm.client import Rbm
+from backstop.settings import Settings
+from backstop.usecases import follow
+from backstop.usecases.accept import Differs, OptedOut, Order, accept
+from backstop.usecases.view import agent_message
+from backstop.wiring import Backstop
+from simulation.options import Plan
+
+AGENT = "agent"
+SENDER = "+15550100001"
+PHONE = "+15551230001"
+OTHER_PHONE = "+15551230002"
+BANDWIDTH_URL = "http://bandwidth.invalid"
+RBM_URL = "http://rbm.invalid"
+ACCOUNT = "9900001"
+
+SUBSCRIPTIONS = {
+    "fallback": frozenset({"expiry", "due"}),
+    "record": frozenset({"receipt", "inbound"}),
+}
+
+AGAIN = (Unavailable, Conflict, follow.NotYet)
+"""What the edge answers with a 503: whoever called comes again."""
+
+REFUSALS = (Differs, OptedOut)
+
+ENVIRON = {
+    "AGENTS": json.dumps({AGENT: {"senders": [SENDER]}}),
+    "RBM_KEY": json.dumps({"client_email": "e", "private_key": "k", "token_uri": "u"}),
+    "RBM_CLIENT_TOKENS": "token",
+    "BANDWIDTH_ACCOUNT": ACCOUNT,
+    "BANDWIDTH_APPLICATION": "application",
+    "BANDWIDTH_CLIENT": "client",
+    "BANDWIDTH_SECRET": "secret",
+    "BANDWIDTH_CALLBACKS": "user:password",
+}
+
+
+@cache
+def settings(contract: str) -> Settings:
+    return Settings.read(ENVIRON | {"RBM_DELETE_CONTRACT": contract})
+
+
+@dataclass(frozen=True)
+class Clients:
+    """The real clients of both carriers, over a network of the simulation's."""
+
+    rcs: Rbm
+    sms: Bandwidth
+
+
+def clients(
+    network: Any, sleep: Callable[[float], None], monotonic: Callable[[], float]
+) -> Clients:
+    rcs = Rbm(
+        RBM_URL,
+        network,
+        sleep=sleep,
+        jitter=network.chance.random,
+        monotonic=monotonic,
+    )
+    sms = _bandwidth()
+    sms._session = network
+    sms._monotonic = monotonic
+    sms._token = _Token("token", float("inf"))
+    return Clients(rcs, sms)
+
+
+def _bandwidth() -> Bandwidth:
+    """Return a client without the real session, whose making takes longest."""
+    client = Bandwidth.__new__(Bandwidth)
+    client.__dict__.update(_model_client().__dict__)
+    return client
+
+
+@cache
+def _model_client() -> Bandwidth:
+    model = Bandwidth(
+        account_id=ACCOUNT,
+        application_id="application",
+        client_id="client",
+        client_secret="secret",
+        base_url=BANDWIDTH_URL,
+    )
+    model.close()
+    return model
+
+
+def key(plan: Plan) -> str:
+    return message_key(AGENT, plan.name)
+
+
+def send(
+    ports: Ports, contract: str, plan: Plan, now: datetime, *, clash: bool = False
+) -> tuple[str, str]:
+    """Return `sendTime` and `expireTime` of the answer. Raises REFUSALS."""
+    none = plan.policy == Policy.NONE.value
+    order = Order(
+        at=now,
+        agent=AGENT,
+        message_id=plan.name,
+        phone=PHONE,
+        request=Request(
+            digest="another body" if clash else "body",
+            content={"text": plan.name},
+            traffic=Traffic(plan.traffic),
+            sender=SENDER,
+            text="" if none else plan.name,
+        ),
+        terms=settings(contract).terms(
+            traffic=Traffic(plan.traffic),
+            policy=Policy(plan.policy),
+            deadline=now + timedelta(seconds=plan.ttl),
+            now=now,
+        ),
+    )
+    message = accept(ports, order)
+    return format_time(message.accepted_at), format_time(message.terms.deadline)
+
+
+def cancel(ports: Ports, plan: Plan) -> str | None:
+    """Return why the message is closed, as the answer says, None if there is none."""
+    message = follow.cancel(ports, message_key(AGENT, plan.name))
+    return None if message is None else str(message.closed or "")
+
+
+def acknowledge(ports: Ports, plan: Plan) -> str | None:
+    message = follow.acknowledge(ports, message_key(AGENT, plan.name))
+    return None if message is None else str(message.closed or "")
+
+
+def look(ports: Ports, message: str) -> dict[str, Any] | None:
+    """Return what GET answers."""
+    stored = ports.messages.load(message)
+    return None if stored is None else agent_message(stored.value)
+
+
+Work = Callable[[bytes], None]
+
+
+def ring(ports: Ports) -> Work:
+    return triggers.revoke(ports)
+
+
+def fallback(ports: Ports) -> Work:
+    return triggers.fallback(ports)
+
+
+def record(ports: Ports, contract: str) -> Work:
+    return triggers.record(ports, _house(contract))
+
+
+@cache
+def _house(contract: str) -> Any:
+    # Only the settings have a part in it.
+    return Backstop(settings(contract), None)._house  # type: ignore[arg-type]
+
+
+def ring_body(message: str, due_at: datetime) -> bytes:
+    return json.dumps({"message": message, "dueAt": format_time(due_at)}).encode()
+
+
+def push_body(event: Event, attempt: int) -> bytes:
+    """Return the push of an event, as Pub/Sub delivers it."""
+    message = {
+        "data": b64encode(event.data).decode(),
+        "attributes": event.attributes(),
+        "messageId": "1",
+    }
+    return json.dumps({"message": message, "deliveryAttempt": attempt}).encode()
+
+
+def rbm_events(data: bytes, now: datetime) -> tuple[Event, ...]:
+    return (rbm_wire.announce(data, received_at=now),)
+
+
+def bandwidth_events(raw: bytes, now: datetime) -> tuple[Event, ...]:
+    return bandwidth_wire.announce(raw, received_at=now)
+
+
+RESET = requests.ConnectionError("reset")
+SILENCE = requests.ReadTimeout("no answer")
+
+
+def not_connected() -> requests.ConnectionError:
+    """Return what `requests` raises when nobody was reached."""
+    from urllib3.exceptions import MaxRetryError, NewConnectionError
+
+    reason = NewConnectionError(None, "refused")  # type: ignore[arg-type]
+    return requests.ConnectionError(MaxRetryError(None, "", reason))  # type: ignore[arg-type]
