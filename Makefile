@@ -3,9 +3,10 @@ PORT ?= 8080
 VENV := .venv
 BIN := $(VENV)/bin
 TERRAFORM ?= terraform
+N ?= 20000
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types imports unit stories infra security real-time ledger import-times pictures drawing clean
+.PHONY: help run test lint types imports unit stories infra security prove real-time ledger import-times pictures drawing clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +40,9 @@ security: ## Known misconfigurations in Terraform
 	@if $(MAKE) --no-print-directory .venv-checkov/made; \
 	then .venv-checkov/bin/checkov -d infra --framework terraform --compact --quiet --skip-download; \
 	else echo "checkov cannot be installed here: infra/ is NOT scanned"; [ "$$CI" != true ]; fi
+
+prove: $(VENV)/test ## The long proof, as one table; N=20000 takes about ten minutes
+	PYTHONPATH=functions:tests $(BIN)/python -m proof N=$(N)
 
 real-time: $(VENV)/test ## All stories by the machine's own clock (long)
 	$(BIN)/pytest -n 12 tests/stories --real-time

@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import sqlite3
 import sys
 import threading
 from datetime import UTC, datetime
@@ -41,6 +42,9 @@ def main() -> int:
         machine = Machine(state, os.environ, host=host, port=int(port))
     except (InUse, Incomplete, MissingError) as error:
         sys.stderr.write(f"{error}\n")
+        return 1
+    except sqlite3.DatabaseError as error:
+        sys.stderr.write(f"STATE {state} is damaged: {error}\n")
         return 1
     except (OSError, OverflowError) as error:
         sys.stderr.write(f"Port {port} cannot be used: {error}\n")

@@ -141,8 +141,9 @@ def _sms_evidence(message: Message, signal: Signal, now: datetime) -> Message:
             queued_at=attempt.queued_at or now,
             provider_id=attempt.provider_id or signal.provider_id,
             segments=attempt.segments or signal.segments,
-            by=(signal.by or attempt.by) if climbs else attempt.by,
-            code=(signal.code or attempt.code) if climbs else attempt.code,
+            # They explain the state, and go with it: in whatever order they came.
+            by=signal.by if climbs else attempt.by,
+            code=signal.code if climbs else attempt.code,
             lost=False,
         )
 

@@ -1,0 +1,196 @@
+"""The running system, killed under load, and what its carriers saw in the end."""
+
+import os
+import resource
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from random import Random
+from threading import Event
+from typing import Any
+
+import requests
+
+ROOT = Path(__file__).parents[2]
+PATIENCE = 60.0
+POLICIES = ("STRICT", "PROMPT", "CONFIRMED", "HEDGE")
+PHONES: tuple[dict[str, bool], ...] = ({}, {"online": False}, {"rcs": False})
+
+
+class Running:
+    """`make run`, on a port and a state of its own."""
+
+    def __init__(self, state: Path) -> None:
+        self.state = state
+        self.url = ""
+        self.slowest_start = 0.0
+        self._port = "0"
+        self._process: subprocess.Popen[str] | None = None
+
+    def start(self, *, largest_file: int = 0) -> str:
+        """Start it. Returns "" once it serves, else what it said instead."""
+
+        def limit() -> None:
+            if largest_file:
+                wanted = (largest_file, largest_file)
+                resource.setrlimit(resource.RLIMIT_FSIZE, wanted)
+
+        began = time.monotonic()
+        self._process = subprocess.Popen(
+            [sys.executable, ROOT / "functions" / "local.py"],
+            env=os.environ | {"PORT": self._port, "STATE": str(self.state)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=limit,  # noqa: PLW1509 - no thread of ours holds a lock
+        )
+        assert self._process.stdout
+        hello = self._process.stdout.readline()
+        if "Backstop is running" not in hello:
+            said = self._process.communicate(timeout=PATIENCE)
+            return hello + "".join(said) + f"[{self._process.returncode}]"
+        self.url = hello.rpartition(": ")[2].strip()
+        self._port = self.url.rpartition(":")[2]
+        self.slowest_start = max(self.slowest_start, time.monotonic() - began)
+        return ""
+
+    def kill(self, how: signal.Signals = signal.SIGKILL) -> None:
+        assert self._process
+        self._process.send_signal(how)
+        self._process.communicate(timeout=PATIENCE)
+
+    def call(self, method: str, path: str, body: Any = None) -> requests.Response:
+        return requests.request(method, self.url + path, json=body, timeout=PATIENCE)
+
+    def is_whole(self) -> bool:
+        """Whether SQLite finds no fault with what the kill left."""
+        with sqlite3.connect(self.state / "backstop.db") as database:
+            [(verdict,)] = database.execute("PRAGMA integrity_check")
+        database.close()
+        return bool(verdict == "ok")
+
+
+@dataclass
+class Sent:
+    """A message, and whether its app was answered 200."""
+
+    name: str
+    phone: str
+    policy: str
+    accepted: bool = False
+
+
+@dataclass
+class Load:
+    """Apps that send, and send again until they are answered."""
+
+    running: Running
+    chance: Random
+    sent: list[Sent] = field(default_factory=list)
+    refusals: list[str] = field(default_factory=list)
+    _numbers: Iterator[int] = field(default_factory=count)
+
+    def run(self, seconds: float, *, width: int = 4) -> None:
+        """Send for a while, from several apps at once, and then kill it."""
+        stop = Event()
+        with ThreadPoolExecutor(width) as apps:
+            working = [apps.submit(self._app, stop) for _ in range(width)]
+            stop.wait(seconds)
+            self.running.kill()
+            stop.set()
+            for work in working:
+                work.result()
+
+    def send(self) -> bool:
+        """Send one message of a new phone. Returns whether it was accepted."""
+        number = next(self._numbers)
+        phone = f"+1555{2000000 + number}"
+        sent = Sent(f"m{number}", phone, POLICIES[number % 4])
+        profile = PHONES[number // 4 % 3]
+        self.sent.append(sent)
+        try:
+            if profile:
+                self.running.call("PUT", f"/simulator/phones/{phone}", profile)
+            self._try(sent)
+        except requests.RequestException:
+            return False
+        return sent.accepted
+
+    def again(self) -> None:
+        """Send once more whatever was not answered."""
+        for sent in self.sent:
+            if not sent.accepted:
+                self._try(sent)
+
+    def _app(self, stop: Event) -> None:
+        while not stop.is_set():
+            self.send()
+
+    def _try(self, sent: Sent) -> None:
+        body = {
+            "contentMessage": {"text": sent.name},
+            "messageTrafficType": "TRANSACTION",
+            "ttl": "600s",
+            "fallback": {"policy": sent.policy},
+        }
+        path = f"/v1/phones/{sent.phone}/agentMessages?messageId={sent.name}"
+        answer = self.running.call("POST", path, body)
+        if answer.status_code == 200:
+            sent.accepted = True
+        else:
+            self.refusals.append(f"{answer.status_code} {answer.text}")
+
+    def broken(self) -> list[str]:
+        """Let all time pass that matters, and return every promise that broke."""
+        for _ in range(4):
+            answer = self.running.call(
+                "POST", "/simulator/clock", {"advance": "3600s"}
+            ).json()
+            if not answer["settled"]:
+                return ["1: the queues do not become empty"]
+        return [how for sent in self.sent for how in self._judge(sent)]
+
+    def _judge(self, sent: Sent) -> Iterator[str]:
+        path = f"/v1/phones/{sent.phone}/agentMessages/{sent.name}"
+        answer = self.running.call("GET", path)
+        if answer.status_code != 200:
+            if sent.accepted:
+                yield f"1: {sent.name} was accepted and is not there"
+            return
+        outcome = answer.json()["delivery"]["outcome"]
+        phone = self.running.call("GET", f"/simulator/phones/{sent.phone}").json()
+        got = [item["channel"] for item in phone["inbox"] if item["text"] == sent.name]
+        rcs, sms = got.count("RCS"), got.count("SMS")
+        if outcome == "PENDING":
+            yield f"1: {sent.name} has no outcome"
+        if rcs > 1:
+            yield f"2: {sent.name} was shown twice"
+        if sms > (1 if sent.policy == "STRICT" else 2):
+            yield f"5: {sent.name} was texted {sms} times under {sent.policy}"
+        told = {"DELIVERED_RCS": (1, 0), "DELIVERED_SMS": (0, 1)}.get(outcome)
+        if told and told != (rcs, min(sms, 1)):
+            yield f"11: {sent.name} is {outcome}, but the phone got {got}"
+        if outcome == "FAILED" and got:
+            yield f"11: {sent.name} is FAILED, but the phone got {got}"
+
+
+def killed_again_and_again(state: Path, *, kills: int, seed: int) -> tuple[Load, int]:
+    """Return the load after so many kills, and how many files were not whole."""
+    running = Running(state)
+    load = Load(running, Random(seed))
+    broken_files = 0
+    for _ in range(kills):
+        said = running.start()
+        assert not said, said
+        load.run(0.05 + load.chance.random() * 0.6)
+        broken_files += not running.is_whole()
+    assert not running.start()
+    load.again()
+    return load, broken_files
