@@ -8,11 +8,7 @@ to the emulators through a `Relay`. So it knows when nothing is under way.
 
 import asyncio
 import os
-import signal
-import subprocess
-import sys
 import threading
-import time
 from base64 import b64decode
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
@@ -44,17 +40,15 @@ from backstop.adapters.google.firestore import MESSAGES
 from backstop.adapters.records import decode_message
 from backstop.domain.message import Message, MessageId
 from backstop.domain.times import parse_time
-from backstop.edge.answers import Handler, Problem
+from backstop.edge.answers import Handler
 from machine import emulators
 from machine.embedded import SUBSCRIPTIONS
 from machine.ground import ENTRY_POINTS, DeadLetter, Published
 from machine.relay import Relay
+from machine.servers import CALLS, Leash, Server
 from simulator import Clock
 from simulator.cloud_tasks import CloudTasks
 
-FUNCTIONS = Path(__file__).parents[1]
-STARTING = 60.0
-CALLS = 64
 SHOWN = 500
 
 RETRIES = {
@@ -64,7 +58,6 @@ RETRIES = {
 }
 
 TRIES = 12
-HELD_BACK = {"connection", "content-length", "host", "keep-alive", "transfer-encoding"}
 ACKNOWLEDGED = frozenset({200, 201, 204})
 DEAD_LETTERS = "/simulator/pubsub/dead-letters"
 
@@ -118,7 +111,7 @@ class GoogleGround:
         self._topic = self._subscribe(url)
         ports = {name: emulators.free_port() for name in ENTRY_POINTS}
         self._servers = {
-            name: _Server(
+            name: Server(
                 name,
                 port,
                 state,
@@ -147,7 +140,7 @@ class GoogleGround:
 
     def start(self) -> None:
         """Start the six servers, together, and wait until each of them answers."""
-        self._leash = _Leash()
+        self._leash = Leash()
         self._stack.callback(self._leash.drop)
         for name in self._servers:
             self._spawn(name)
@@ -246,7 +239,7 @@ class GoogleGround:
     def _spawn(self, name: str) -> None:
         self._leash.hold(self._servers[name].spawn())
 
-    def _entry(self, server: "_Server") -> Handler:
+    def _entry(self, server: Server) -> Handler:
         pushed = server.name in {subscription.name for subscription in SUBSCRIPTIONS}
 
         async def entry(request: Request) -> Response:
@@ -404,99 +397,5 @@ class _Bus:
                     del self._owed[key]
 
 
-class _Leash:
-    """A process that outlives this one long enough to end what it started."""
-
-    def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "machine.leash"],
-            stdin=subprocess.PIPE,
-            cwd=FUNCTIONS,
-            start_new_session=True,
-        )
-
-    def hold(self, group: int) -> None:
-        if self._process.stdin:
-            self._process.stdin.write(f"{group}\n".encode())
-            self._process.stdin.flush()
-
-    def drop(self) -> None:
-        self._process.kill()
-        self._process.communicate()
-
-
-class _Server:
-    """One function in functions-framework's own production server."""
-
-    def __init__(
-        self, name: str, port: int, state: Path, environ: Mapping[str, str]
-    ) -> None:
-        self.name = name
-        self._port = port
-        self._state = state
-        self._environ = environ
-        self._process: subprocess.Popen[bytes] | None = None
-        self._pool = urllib3.HTTPConnectionPool("127.0.0.1", port, maxsize=CALLS)
-
-    def spawn(self) -> int:
-        """Start it; return its process group."""
-        command = [sys.executable, "-m", "functions_framework"]
-        command += [f"--source={FUNCTIONS / self.name}.py", f"--target={self.name}"]
-        command += ["--host=127.0.0.1", f"--port={self._port}"]
-        with (
-            (self._state / "log.jsonl").open("ab") as log,
-            (self._state / f"{self.name}.err").open("ab") as errors,
-        ):
-            self._process = subprocess.Popen(  # noqa: S603 - our own program
-                command,
-                env=self._environ,
-                stdout=log,
-                stderr=errors,
-                start_new_session=True,
-            )
-        return self._process.pid
-
-    def wait(self) -> None:
-        """Return once it answers. Raises MissingError if it does not start."""
-        end = time.monotonic() + STARTING
-        while True:
-            try:
-                self._pool.urlopen("GET", "/", retries=False)
-            except urllib3.exceptions.HTTPError:
-                gone = self._process is None or self._process.poll() is not None
-                if gone or time.monotonic() > end:
-                    raise emulators.MissingError(f"{self.name} did not start") from None
-                time.sleep(0.02)
-            else:
-                return
-
-    def kill(self) -> None:
-        if self._process and self._process.poll() is None:
-            os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
-
-    def call(self, request: Request, body: bytes) -> Response:
-        """Hand a request on as it came."""
-        path = request.scope["raw_path"].decode("latin-1")
-        query = request.scope["query_string"].decode("latin-1")
-        try:
-            answer = self._pool.urlopen(
-                request.method,
-                f"{path}?{query}" if query else path,
-                body=body,
-                headers=_end_to_end(request.headers.items()),
-                redirect=False,
-                retries=False,
-                decode_content=False,
-            )
-        except urllib3.exceptions.HTTPError:
-            return Problem(503, f"{self.name} does not answer").response()
-        return Response(answer.data, answer.status, _end_to_end(answer.headers.items()))
-
-
 def _message(document: Any) -> Message:
     return decode_message(document.fields["state"].string_value)
-
-
-def _end_to_end(headers: Any) -> dict[str, str]:
-    return {n: value for n, value in headers if n.lower() not in HELD_BACK}
