@@ -120,6 +120,9 @@ def advance_all(message: Message, signals: Iterable[Signal], now: datetime) -> S
         action.number for action in message.todo if action.number > before.actions
     )
     left = {action.number: action for action in message.todo}
+    if any(number in left and left[number].do is Do.DISARM for number in asked):
+        # Whoever was to tell the outcome may have died: after this no timer asks.
+        asked |= dict.fromkeys(a.number for a in message.unfinished(Do.PUBLISH))
     return Step(message, tuple(left[number] for number in asked if number in left))
 
 

@@ -305,7 +305,7 @@ class Message:
             return Outcome.PENDING
         if rcs.rank < Rcs.REVOKE_FAILED.rank:
             return Outcome.PENDING
-        if rcs is Rcs.REVOKE_FAILED or sms is Sms.UNCONFIRMED:
+        if rcs is Rcs.REVOKE_FAILED or sms not in {None, Sms.FAILED}:
             return Outcome.UNCONFIRMED
         return {
             Closed.CANCELLED: Outcome.CANCELLED,

@@ -140,15 +140,16 @@ def _create(ports: Ports, message: Message, action: Action) -> list[Signal]:
     answer = Signal(
         kind=Kind.RCS_ACCEPTED, number=action.number, attempt=action.attempt
     )
+    if _refuses(ports, message):
+        withheld = replace(answer, kind=Kind.RCS_REFUSED, refusal=Rcs.REJECTED)
+        return [Signal(kind=Kind.OPT_OUT), withheld]
+    # The clock is read last: what is asked before it may take its time.
     left = message.terms.deadline - ports.clock.now()
     if left <= timedelta(0):
         # Not begun, so not accepted: no copy starts its life expired (rule 8).
         return [
             replace(answer, kind=Kind.RCS_THROTTLED, again_at=message.terms.deadline)
         ]
-    if _refuses(ports, message):
-        withheld = replace(answer, kind=Kind.RCS_REFUSED, refusal=Rcs.REJECTED)
-        return [Signal(kind=Kind.OPT_OUT), withheld]
     try:
         ports.rcs.create(
             agent=message.agent,
@@ -232,11 +233,11 @@ def _fall_back(ports: Ports, message: Message, action: Action) -> list[Signal]:
 def _send_sms(ports: Ports, message: Message, action: Action) -> list[Signal]:
     """Send an attempt that this very call has claimed (rules 1 and 2)."""
     attempt = action.attempt
-    if ports.sms is None or _is_late(ports, message, attempt):
-        return [Signal(kind=Kind.SMS_RELEASED, attempt=attempt)]
+    released = Signal(kind=Kind.SMS_RELEASED, attempt=attempt)
     if _refuses(ports, message):
-        released = Signal(kind=Kind.SMS_RELEASED, attempt=attempt)
         return [released, Signal(kind=Kind.OPT_OUT)]
+    if ports.sms is None or _is_late(ports, message, attempt):
+        return [released]
     now = ports.clock.now()
     log_request(ports, message, attempt, now)
     try:
