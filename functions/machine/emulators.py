@@ -27,22 +27,22 @@ class Emulator(str):
     It keeps its data in memory, so that stopping is all that may be done to it.
     """
 
-    __slots__ = ("_group",)
-    _group: int
+    __slots__ = ("group",)
+    group: int
 
     def __new__(cls, address: str, group: int) -> Self:
         emulator = super().__new__(cls, address)
-        emulator._group = group
+        emulator.group = group
         return emulator
 
     @contextmanager
     def paused(self) -> Iterator[None]:
         """Let it answer nobody meanwhile."""
-        os.killpg(self._group, signal.SIGSTOP)
+        os.killpg(self.group, signal.SIGSTOP)
         try:
             yield
         finally:
-            os.killpg(self._group, signal.SIGCONT)
+            os.killpg(self.group, signal.SIGCONT)
 
 
 def free_port() -> int:

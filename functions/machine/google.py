@@ -11,9 +11,9 @@ import os
 import threading
 from base64 import b64decode
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,7 @@ from backstop.domain.times import parse_time
 from backstop.edge.answers import Handler
 from machine import emulators
 from machine.embedded import SUBSCRIPTIONS
+from machine.emulators import Emulator
 from machine.ground import ENTRY_POINTS, DeadLetter, Published
 from machine.relay import Relay
 from machine.servers import CALLS, Leash, Server
@@ -83,12 +84,12 @@ class GoogleGround:
         self._events: deque[Published] = deque(maxlen=SHOWN)
         self._letters: dict[str, DeadLetter] = {}
         self._bus = _Bus()
+        self._leash = Leash()
+        self._stack.callback(self._leash.drop)
         firestore = environ.get("FIRESTORE_EMULATOR_HOST") or (
-            self._stack.enter_context(emulators.firestore())
+            self._run(emulators.firestore)
         )
-        bus = environ.get("PUBSUB_EMULATOR_HOST") or (
-            self._stack.enter_context(emulators.pubsub())
-        )
+        bus = environ.get("PUBSUB_EMULATOR_HOST") or self._run(emulators.pubsub)
         self.project = f"demo-{uuid4().hex[:12]}"
         self._firestore_host = firestore
         self._documents = f"projects/{self.project}/databases/(default)/documents"
@@ -140,8 +141,6 @@ class GoogleGround:
 
     def start(self) -> None:
         """Start the six servers, together, and wait until each of them answers."""
-        self._leash = Leash()
-        self._stack.callback(self._leash.drop)
         for name in self._servers:
             self._spawn(name)
         for server in self._servers.values():
@@ -235,6 +234,11 @@ class GoogleGround:
         with self._guard:
             self._events.clear()
             self._letters.clear()
+
+    def _run(self, emulator: Callable[[], AbstractContextManager[Emulator]]) -> str:
+        running = self._stack.enter_context(emulator())
+        self._leash.hold(running.group)
+        return running
 
     def _spawn(self, name: str) -> None:
         self._leash.hold(self._servers[name].spawn())
