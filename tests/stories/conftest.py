@@ -26,13 +26,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep what shares six servers on one worker."""
     for item in items:
-        params = (
-            item.callspec.params
-            if isinstance(item, pytest.Function) and hasattr(item, "callspec")
-            else {}
-        )
-        if params.get("platform") == "google":
-            item.add_marker(pytest.mark.xdist_group(f"google-{params['contract']}"))
+        told = getattr(item, "callspec", None)
+        if told and told.params.get("platform") == "google":
+            group = f"google-{told.params['contract']}"
+            item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")

@@ -27,7 +27,7 @@ from backstop.domain.message import (
     message_key,
 )
 from backstop.domain.sms_text import LIMIT as SMS_TEXT_LIMIT
-from backstop.domain.times import parse_time
+from backstop.domain.times import parse_duration, parse_time
 from backstop.edge.answers import (
     Pool,
     Problem,
@@ -403,10 +403,9 @@ def _metadata(given: Any) -> dict[str, str]:
 
 def _deadline(rbm: Json, now: datetime) -> datetime | None:
     if "ttl" in rbm:
-        ttl: timedelta = content.parse_duration(rbm["ttl"])
-        return now + ttl
+        return now + parse_duration(rbm["ttl"])
     if "expireTime" in rbm:
-        return content.parse_time(rbm["expireTime"])
+        return parse_time(rbm["expireTime"])
     return None
 
 

@@ -1,9 +1,10 @@
 """One instance's clients, each made when it is first needed."""
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from backstop.adapters.system import JsonLog, SharedClock, SystemClock, SystemRandom
 from backstop.ports import (
@@ -19,6 +20,9 @@ from backstop.ports import (
 
 if TYPE_CHECKING:
     from google.cloud.firestore import Client
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,20 +90,13 @@ class GooglePlatform:
         from google.cloud.tasks_v2.services.cloud_tasks.transports import (
             CloudTasksGrpcTransport,
         )
-        from grpc import insecure_channel
 
         from backstop.adapters.google.tasks import CloudTasksTimers
 
         place = self._place
-        client = CloudTasksClient(
-            transport=CloudTasksGrpcTransport(
-                channel=insecure_channel(place.tasks_emulator)
-            )
-            if place.tasks_emulator
-            else None
-        )
+        transport = _emulated(CloudTasksGrpcTransport, place.tasks_emulator)
         return CloudTasksTimers(
-            client,
+            CloudTasksClient(transport=transport),
             self.clock,
             queue=place.queue,
             url=place.revoke_url,
@@ -112,22 +109,24 @@ class GooglePlatform:
         from google.pubsub_v1.services.publisher.transports import (
             PublisherGrpcTransport,
         )
-        from grpc import insecure_channel
 
         from backstop.adapters.google.pubsub import PubsubEvents
 
         place = self._place
-        client = PublisherClient(
-            transport=PublisherGrpcTransport(
-                channel=insecure_channel(place.pubsub_emulator)
-            )
-            if place.pubsub_emulator
-            else None
-        )
-        return PubsubEvents(client, place.topic)
+        transport = _emulated(PublisherGrpcTransport, place.pubsub_emulator)
+        return PubsubEvents(PublisherClient(transport=transport), place.topic)
 
     @cached_property
     def _firestore(self) -> "Client":
         from google.cloud.firestore import Client
 
         return Client(project=self._place.project, database=self._place.database)
+
+
+def _emulated(transport: Callable[..., T], address: str) -> T | None:
+    """Return the way to an emulator, None where Google's own client finds the way."""
+    if not address:
+        return None
+    from grpc import insecure_channel
+
+    return transport(channel=insecure_channel(address))

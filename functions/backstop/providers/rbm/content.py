@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from backstop.domain.invalid import Invalid
 from backstop.domain.message import Json
-from backstop.domain.times import format_time, parse_duration, parse_time
+from backstop.domain.times import parse_duration, parse_time
 from backstop.providers.rbm.schema import (
     AGENT_EVENT,
     AGENT_MESSAGE,
@@ -24,14 +24,6 @@ from backstop.providers.rbm.schema import (
     Span,
     Text,
 )
-
-__all__ = [
-    "canonical",
-    "canonical_event",
-    "format_time",
-    "parse_duration",
-    "parse_time",
-]
 
 _LONGEST_LIFE = timedelta(days=15)
 _LARGEST = 250 * 1024
