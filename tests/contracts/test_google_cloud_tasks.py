@@ -141,6 +141,23 @@ class TestCloudTasksTimers(TimersContract):
 
         assert len(platform.rings()) == 1
 
+    def test_an_instant_that_rings_early_is_armed_anew(self, platform):
+        """The task that is ringing ends with its ring: it is no timer any more."""
+        platform.server.early(timedelta(seconds=2))
+        at = platform.now() + timedelta(seconds=5)
+        platform.receiver.hold(RING)
+        platform.timers.arm(ONE, at=at)
+        platform.move(timedelta(seconds=4))
+        until(platform.rings)
+
+        platform.timers.arm(ONE, at=at)
+        platform.server.early(timedelta(0))
+        platform.receiver.release(RING)
+        platform.elapse(timedelta(minutes=1))
+
+        assert len(platform.rings()) == 2
+        assert platform.rings()[-1].at >= at
+
     def test_beyond_the_horizon_it_rings_early(self, platform):
         """A task reaches 30 days; the watch arms the rest of the way."""
         at = platform.now() + timedelta(days=40)
