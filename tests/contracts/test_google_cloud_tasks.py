@@ -149,9 +149,9 @@ class TestCloudTasksTimers(TimersContract):
         platform.timers.arm(ONE, at=at)
         platform.move(timedelta(seconds=4))
         until(platform.rings)
+        platform.server.early(timedelta(0))
 
         platform.timers.arm(ONE, at=at)
-        platform.server.early(timedelta(0))
         platform.receiver.release(RING)
         platform.elapse(timedelta(minutes=1))
 
