@@ -6,7 +6,7 @@ TERRAFORM ?= terraform
 N ?= 20000
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types imports unit stories infra security prove real-time ledger import-times pictures drawing clean
+.PHONY: help run test lint types imports unit stories infra security prove real-time ledger bench import-times pictures drawing clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ real-time: $(VENV)/test ## All stories by the machine's own clock (long)
 
 ledger: $(VENV)/test ## Count what a message costs on Google Cloud, into the README
 	PYTHONPATH=functions:tests $(BIN)/python -m google_cloud.ledger
+
+bench: $(VENV)/test ## Speed beside its floors, as one table; SHORT=1 for a look
+	PYTHONPATH=functions:tests $(BIN)/python -m bench SHORT=$(SHORT) ONLY=$(ONLY)
 
 import-times: $(VENV)/test ## Where each function's cold start goes
 	PYTHONPATH=functions:tests $(BIN)/python -m bench.imports
