@@ -1,9 +1,10 @@
 """What the use cases need from the world. The contract tests check each promise."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Generic, Protocol, TypeVar
+
+from msgspec import Struct
 
 from backstop.domain.consent import Consent
 from backstop.domain.event import Event
@@ -14,16 +15,14 @@ from backstop.domain.reach import Reach
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class Stored(Generic[T]):
+class Stored(Struct, Generic[T], frozen=True):
     """A record and the version under which it was read."""
 
     value: T
     version: int
 
 
-@dataclass(frozen=True)
-class Page:
+class Page(Struct, frozen=True):
     """Some messages, newest first, and where the next page begins, or ""."""
 
     messages: tuple[Message, ...]
@@ -135,8 +134,7 @@ class Rcs(Protocol):
         """
 
 
-@dataclass(frozen=True)
-class Relayed:
+class Relayed(Struct, frozen=True):
     """A carrier's own answer, as it came. `retry_after` is its wish, or ""."""
 
     status: int
@@ -204,8 +202,7 @@ class Log(Protocol):
     def __call__(self, message: str, fields: Mapping[str, object]) -> None: ...
 
 
-@dataclass(frozen=True, kw_only=True)
-class Ports:
+class Ports(Struct, frozen=True, kw_only=True):
     """The world of one function. What it may not do is None and is handed over.
 
     Without `reaches` nothing is remembered of phones.

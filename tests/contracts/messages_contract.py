@@ -1,9 +1,10 @@
 """What every store of messages promises."""
 
-from dataclasses import MISSING, fields, is_dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec import NODEFAULT, Struct
+from msgspec.structs import fields, replace
 
 from backstop.domain.menu import Option
 from backstop.domain.message import (
@@ -127,14 +128,16 @@ def left_at_default(value):
     """Return the names of optional fields that *value* leaves as they are."""
     for field in fields(value):
         given = getattr(value, field.name)
+        if field.required:
+            continue
         default = field.default
-        if field.default_factory is not MISSING:
+        if default is NODEFAULT:
             default = field.default_factory()
         if given == default:
             yield f"{type(value).__name__}.{field.name}"
         for part in given if isinstance(given, tuple) else (given,):
             # The second of a tuple is there to be different from the first.
-            if is_dataclass(part) and part in (TERMS, REQUEST, ATTEMPT, ACTION):
+            if isinstance(part, Struct) and part in (TERMS, REQUEST, ATTEMPT, ACTION):
                 yield from left_at_default(part)
 
 

@@ -1,9 +1,9 @@
 """What every store of recipients promises."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from backstop.domain.consent import Change, Consent, Wish
 from backstop.errors import Conflict

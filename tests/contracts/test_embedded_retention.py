@@ -1,9 +1,9 @@
 """What is settled is forgotten after a month, and nothing else."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from backstop.adapters.embedded.dispatcher import CLEANING, RETENTION
 from backstop.domain.message import Outcome, Rcs

@@ -1,11 +1,12 @@
 """Firestore keeps what every store promises; against Google's own emulator."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from uuid import uuid4
 
 import pytest
 from google.auth.credentials import AnonymousCredentials
 from google.cloud.firestore import Client
+from msgspec.structs import replace
 
 import emulators
 from backstop.adapters.google.firestore import (

@@ -4,13 +4,13 @@ The emulator answers any query; Firestore itself refuses one without its index.
 """
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 from google.cloud.firestore import Client
 from google.cloud.firestore_v1.types import RunQueryRequest, StructuredQuery
+from msgspec.structs import replace
 
 import emulators
 from backstop.adapters.google.firestore import (

@@ -1,8 +1,9 @@
 """A message and its clock, told signal by signal."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+
+from msgspec.structs import replace
 
 from backstop.domain.agenda import due
 from backstop.domain.lifecycle import advance, advance_all

@@ -7,10 +7,12 @@ that was in memory is gone, and whoever was not answered comes again.
 
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import replace
 
 from backstop.adapters.embedded.database import Database
 from backstop.adapters.embedded.stores import (

@@ -1,11 +1,11 @@
 """What a user says has its effect once, wherever the process dies and repeats it."""
 
 import shutil
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from backstop.domain.agent import Agent
 from backstop.domain.inbound import Inbound

@@ -1,12 +1,12 @@
 """The rules that close the races, where records, timers and carriers meet."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from backstop.domain import event as events
 from backstop.domain.message import Do, Outcome, Policy, Rcs, Traffic, message_key

@@ -1,8 +1,9 @@
 """What time will do to a message, and when."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import datetime
+
+from msgspec.structs import replace
 
 from backstop.domain import policy
 from backstop.domain.message import OPEN, Do, Message, Outcome, Policy, Sms

@@ -1,12 +1,11 @@
 """One sender's identity, as a deployment knows it."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from backstop.domain.sms_text import OPT_OUT_WORDING
 
 
-@dataclass(frozen=True, kw_only=True)
-class Agent:
+class Agent(Struct, frozen=True, kw_only=True):
     """One RBM agent and the numbers that its SMS may come from, the first by default.
 
     `handset_receipts` says that the number is toll-free or a short code, whose

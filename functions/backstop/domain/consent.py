@@ -1,9 +1,10 @@
 """What a recipient chose to receive, as values."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from itertools import groupby
+
+from msgspec import Struct
 
 KEPT = 200
 """Choices of one recipient that are remembered."""
@@ -11,8 +12,7 @@ KEPT = 200
 LONGEST_WORDING = 160
 
 
-@dataclass(frozen=True, kw_only=True)
-class Choice:
+class Choice(Struct, frozen=True, kw_only=True):
     """A recipient's opt-out or opt-in, and the event that proves it.
 
     `agent` is empty where the carrier names only `number`, the number of ours
@@ -37,8 +37,7 @@ class Wish(StrEnum):
     OPTED_OUT = "OPTED_OUT"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Change:
+class Change(Struct, frozen=True, kw_only=True):
     """One choice as it is kept, with its evidence."""
 
     wish: Wish
@@ -48,8 +47,7 @@ class Change:
     wording: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Consent:
+class Consent(Struct, frozen=True, kw_only=True):
     """All choices of a recipient towards one agent, oldest first.
 
     `opt_out` is the evidence of the opt-out in force that was heard first: its

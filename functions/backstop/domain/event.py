@@ -5,10 +5,11 @@ the carrier's own, so that its retry is recognisably the same event.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
+
+from msgspec import Struct
 
 from backstop.domain.message import Outcome
 from backstop.domain.times import format_time, parse_time
@@ -28,8 +29,7 @@ class Kind(StrEnum):
     OUTCOME = "outcome"
 
 
-@dataclass(frozen=True, slots=True)
-class Type:
+class Type(Struct, frozen=True):
     """One kind of event: its final name, its family, and when it is published."""
 
     name: str
@@ -151,8 +151,7 @@ OUTCOMES = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Event:
+class Event(Struct, frozen=True, kw_only=True):
     """One published event. `data` of a carrier's event is what it signed.
 
     `agent` and `message_id` are empty where the event names no message of an

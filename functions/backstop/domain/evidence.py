@@ -1,8 +1,9 @@
 """What each signal adds to what is known of a message."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import datetime
+
+from msgspec.structs import replace
 
 from backstop.domain import policy
 from backstop.domain.message import (

@@ -1,13 +1,13 @@
 """What a user said or did, on either channel."""
 
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from backstop.domain.signal import Kind
 
 
-@dataclass(frozen=True, kw_only=True)
-class Inbound:
+class Inbound(Struct, frozen=True, kw_only=True):
     """One inbound event, read. `event` is its id, `channel` RCS or SMS.
 
     RCS names the `agent` that was written to, SMS only our `number`. `text` is

@@ -36,8 +36,10 @@ decisions, `agenda.py` what time does; here is the order in which they follow.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from backstop.domain import policy
 from backstop.domain.agenda import agenda
@@ -88,8 +90,7 @@ REPLIES_KEPT = 100
 """Replies that one message's history keeps; the rest are published all the same."""
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(Struct, frozen=True):
     """A message after a signal, and what to do now that it is saved."""
 
     message: Message

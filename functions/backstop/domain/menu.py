@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from backstop.domain.sms_text import asks, fold, plain
 
@@ -13,8 +14,7 @@ _NUMBERED = re.compile(
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Option:
+class Option(Struct, frozen=True, kw_only=True):
     """One reply as the SMS listed it, and what a tap on it would have sent."""
 
     number: int

@@ -1,12 +1,13 @@
 """What is known of one message, as values."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from functools import cache
 from hashlib import sha256
-from typing import Any, NewType
+from operator import attrgetter
+from typing import Any, NewType, Self
+
+from msgspec import Struct, field
 
 from backstop.domain.menu import Option
 
@@ -26,17 +27,19 @@ def message_key(agent: str, message_id: str) -> MessageId:
     return MessageId(digest[:40])
 
 
-@cache
-def _ranks(ladder: type["Ladder"]) -> Mapping[str, int]:
-    return {member.value: rank for rank, member in enumerate(ladder)}
-
-
 class Ladder(StrEnum):
     """States that only climb; members are declared weakest first."""
 
-    @property
-    def rank(self) -> int:
-        return _ranks(type(self))[self.value]
+    rank: int
+
+    def __new__(cls, value: str) -> Self:
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.rank = len(cls.__members__)
+        return member
+
+
+by_rank = attrgetter("rank")
 
 
 class Rcs(Ladder):
@@ -126,8 +129,7 @@ class Traffic(StrEnum):
         return self in {Traffic.PROMOTION, Traffic.UNSPECIFIED}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Terms:
+class Terms(Struct, frozen=True, kw_only=True):
     """What was settled when the message was accepted, whatever settings say later."""
 
     policy: Policy
@@ -140,8 +142,7 @@ class Terms:
     sms_validity: timedelta
 
 
-@dataclass(frozen=True, kw_only=True)
-class Request:
+class Request(Struct, frozen=True, kw_only=True):
     """What the app asked for. `digest` recognises a repeat by the body as sent.
 
     `text` is what the SMS says; `options` are the replies that it lists, and `cut`
@@ -160,8 +161,7 @@ class Request:
     cut: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
-class Attempt:
+class Attempt(Struct, frozen=True, kw_only=True):
     """One claim to send the SMS.
 
     `released` means known not to have been sent; `lost` that its answer is
@@ -197,8 +197,7 @@ class Do(StrEnum):
     PUBLISH = "PUBLISH"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Action:
+class Action(Struct, frozen=True, kw_only=True):
     """Something to do, unfinished as long as it stands in `Message.todo`.
 
     `number` is unique within the message, so that a save ticks off only its
@@ -215,8 +214,7 @@ class Action:
     outcome: Outcome | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Entry:
+class Entry(Struct, frozen=True, kw_only=True):
     """One line of the message's history; a carrier's event keeps its id."""
 
     time: datetime
@@ -225,8 +223,7 @@ class Entry:
     id: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Message:
+class Message(Struct, frozen=True, kw_only=True):
     """One message: what was asked, the evidence so far, and what is unfinished."""
 
     id: MessageId
@@ -257,7 +254,7 @@ class Message:
     @property
     def rcs_state(self) -> Rcs:
         """The strongest evidence on the RCS leg."""
-        return max(self.rcs, key=lambda state: state.rank)
+        return max(self.rcs, key=by_rank)
 
     @property
     def sms_state(self) -> Sms | None:
@@ -267,9 +264,9 @@ class Message:
         lost: together they are doubt.
         """
         live = [attempt for attempt in self.sms if attempt.live]
-        states = {attempt.state for attempt in live}
-        if not states:
+        if not live:
             return None
+        states = {attempt.state for attempt in live}
         if Sms.DELIVERED in states:
             return Sms.DELIVERED
         if states == {Sms.FAILED}:
@@ -280,7 +277,7 @@ class Message:
             if attempt.state.rank < Sms.UNCONFIRMED.rank and not attempt.lost
         ]
         if under_way:
-            return max(under_way, key=lambda state: state.rank)
+            return max(under_way, key=by_rank)
         if any(attempt.lost for attempt in live) and self.unfinished(Do.FALL_BACK):
             return Sms.CLAIMED
         return Sms.UNCONFIRMED
@@ -288,7 +285,7 @@ class Message:
     @property
     def outcome(self) -> Outcome:
         """What became of the message: what was published, or better."""
-        return max(self._derived, self.announced, key=lambda outcome: outcome.rank)
+        return max(self._derived, self.announced, key=by_rank)
 
     @property
     def _derived(self) -> Outcome:

@@ -5,8 +5,9 @@ drawing there is made from it.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from backstop.domain.message import OPEN, Contract, Message, Policy, Rcs
 
@@ -19,8 +20,7 @@ class Phase(StrEnum):
     LATE = "LATE"
 
 
-@dataclass(frozen=True)
-class Decision:
+class Decision(Struct, frozen=True):
     """What follows from a state. `rule` is the word for it in `delivery.rule`."""
 
     rule: str

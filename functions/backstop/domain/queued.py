@@ -1,10 +1,9 @@
 """An SMS that its provider took."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Queued:
+class Queued(Struct, frozen=True):
     """The provider's answer: its id, and into how many segments it cut the text."""
 
     provider_id: str

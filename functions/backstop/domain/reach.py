@@ -1,9 +1,10 @@
 """What is known of a phone's RCS, as a value."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+
+from msgspec import Struct
 
 from backstop.domain.message import Json
 
@@ -17,16 +18,14 @@ ACTIONS = {
 """A suggestion that does something, and the feature by which a phone can."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Lives:
+class Lives(Struct, frozen=True, kw_only=True):
     """How long an answer counts: that RCS reaches a phone, and that it does not."""
 
     positive: timedelta
     negative: timedelta
 
 
-@dataclass(frozen=True, kw_only=True)
-class Reach:
+class Reach(Struct, frozen=True, kw_only=True):
     """What RBM last said of a phone. `features` is None where it did not say."""
 
     reachable: bool

@@ -1,8 +1,9 @@
 """What can happen to a message, as values."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+
+from msgspec import Struct
 
 from backstop.domain.message import Rcs
 
@@ -71,8 +72,7 @@ REPLIES = frozenset(
 """What a user said after the message. It changes its history and nothing else."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Signal:
+class Signal(Struct, frozen=True, kw_only=True):
     """One thing that happened.
 
     `at` is the source's own time, None for now. `number` is the action it

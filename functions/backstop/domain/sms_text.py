@@ -6,9 +6,10 @@ correct one has been asleep since 2020, and neither names what forced UCS-2.
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Literal
 from unicodedata import category, normalize
+
+from msgspec import Struct
 
 LIMIT = 2048
 """How long an SMS may be, in whichever unit its provider counts: see `units`."""
@@ -33,8 +34,7 @@ _TAG = re.compile("[\U000e0020-\U000e007f]")
 _UNSEEN = re.compile("[\ufe0e\ufe0f\u20e3'’‘`´]")  # noqa: RUF001 - as phones write them
 
 
-@dataclass(frozen=True, kw_only=True)
-class Measure:
+class Measure(Struct, frozen=True, kw_only=True):
     """How a text travels; `forced_by` are characters that GSM-7 does not have."""
 
     encoding: Literal["GSM-7", "UCS-2"]

@@ -1,8 +1,9 @@
 """The small changes that a step is made of. Each returns a new message."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime, timedelta
+
+from msgspec.structs import replace
 
 from backstop.domain.message import (
     OPEN,

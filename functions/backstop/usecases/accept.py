@@ -1,7 +1,8 @@
 """Accept a message: timer first, then the record, then RBM."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from msgspec import Struct
 
 from backstop.domain.lifecycle import advance, advance_all
 from backstop.domain.message import (
@@ -29,8 +30,7 @@ class OptedOut(Exception):  # noqa: N818 - named for what happened
     """The recipient wants no messages like this one."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Order:
+class Order(Struct, frozen=True, kw_only=True):
     """What an app ordered, validated, and when its terms were settled."""
 
     at: datetime

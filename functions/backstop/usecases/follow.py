@@ -1,8 +1,10 @@
 """What the other triggers do: rings, carriers' events, the app's second thoughts."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from msgspec.structs import replace
 
 from backstop.domain.agenda import due
 from backstop.domain.event import Event

@@ -6,8 +6,9 @@ die anywhere before, the trigger comes back and finds what is unfinished.
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
+
+from msgspec.structs import replace
 
 from backstop.domain.event import OUTCOMES, SMS_DUE, Event, event_id
 from backstop.domain.lifecycle import CLAIM_LIFE, Step, advance_all

@@ -6,10 +6,11 @@ however often a carrier repeats it, it is recorded, answered and published once.
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
+
+from msgspec import Struct
 
 from backstop.domain.agent import Agent
 from backstop.domain.consent import Choice
@@ -45,8 +46,7 @@ Tap = Callable[[Inbound, Option, str], Json]
 """Writes a choice from an agent's menu as the tap that it stands for."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class House:
+class House(Struct, frozen=True, kw_only=True):
     """The rules by which a deployment listens.
 
     `terms` settles the terms of an answer. A menu counts for `menu_life` after its
@@ -114,8 +114,7 @@ def be_told(
     consent(ports, choice, house.bound([agent]))
 
 
-@dataclass(frozen=True)
-class _Said:
+class _Said(Struct, frozen=True):
     """One word of a user's, to whom it was said and about which message."""
 
     ports: Ports

@@ -4,10 +4,11 @@ The world in which they are led has one message, and agrees to everything.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
+
+from msgspec.structs import replace
 
 from backstop.domain.consent import Choice, Consent, choose
 from backstop.domain.event import Event, event_id
