@@ -16,11 +16,11 @@ from tempfile import TemporaryDirectory
 
 from backstop.domain.message import Contract, Policy
 from entrypoints.caller import Caller
-from machine import Machine
 from proof import attack
 from proof.death import killed_again_and_again
 from proof.orders import begun, ends, multisets
 from proof.safeguards import RULES, SAFEGUARDS
+from proof.standstill import standstill
 from proof.table import CONFIGURATIONS, explore
 from proof.worlds import PAIRED, STORIES, die, pairs, singles
 from simulation.run import Tally, run_wide
@@ -231,7 +231,7 @@ def _split(how: str) -> tuple[str, str]:
 def attacked(proof: Proof) -> None:
     examples = max(50, min(MOST_EXAMPLES, proof.size // 20))
     forged = 0
-    with TemporaryDirectory() as folder, _machine(Path(folder)) as machine:
+    with TemporaryDirectory() as folder, standstill(Path(folder)) as machine:
         call = Caller(machine)
         with timed("forgeries"):
             before = call.left_behind()
@@ -263,17 +263,6 @@ def attacked(proof: Proof) -> None:
     proof.notes.append(
         f"{forged} forgeries, {examples * len(attack.FUZZED):,} mutated payloads"
     )
-
-
-@contextmanager
-def _machine(state: Path) -> Iterator[Machine]:
-    machine = Machine(state, {})
-    machine.clock.set_rate(0)
-    machine.start()
-    try:
-        yield machine
-    finally:
-        machine.stop()
 
 
 def main(arguments: list[str]) -> int:

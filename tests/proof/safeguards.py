@@ -3,15 +3,25 @@
 A row takes words out of a function while the program runs. Rules that live in
 the pure core are missed by the exploration of the table, which prints the
 shortest trace; what lives where records, timers and carriers meet is missed by
-the simulation, which prints a seed.
+the simulation, which prints a seed; what guards a door is missed by the forgers,
+who say what they got in with.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from backstop.domain.message import Contract, Policy, Traffic
 from contracts.timers_contract import TimersContract
+from entrypoints.caller import Caller
+from proof.attack import (
+    Attempt,
+    attempt,
+    forged_bodies,
+    forged_credentials,
+    forged_signatures,
+)
 from proof.removal import Cut, without
+from proof.standstill import standstill
 from proof.table import Configuration, explore
 from simulation.harness import InMemory
 from simulation.options import draw
@@ -20,6 +30,7 @@ from simulation.world import World
 
 DOMAIN = "backstop.domain"
 USECASES = "backstop.usecases"
+PROVIDERS = "backstop.providers"
 PLAIN = (Policy.CONFIRMED, Contract.CONFIRMING, Traffic.PROMOTION)
 SEEDS = 400
 MOST_STATES = 3000
@@ -85,7 +96,27 @@ class Contracted:
         return ""
 
 
-Row = Table | Simulated | Contracted
+@dataclass(frozen=True)
+class Forged:
+    """Missed by forgers at the doors of the running machine."""
+
+    attempts: Callable[[], Iterator[Attempt]]
+    cuts: tuple[Cut, ...]
+
+    def missed(self) -> str:
+        with standstill() as machine, without(*self.cuts):
+            call = Caller(machine)
+            before = call.newest_event()
+            for one in self.attempts():
+                answer = attempt(call, one)
+                if answer and answer.status < 300:
+                    call.newest_event()
+                    told = [e.attributes["ce-type"] for e in call.published(before)]
+                    return f"{one[0]}: answered {answer.status}, published {told}"
+        return ""
+
+
+Row = Table | Simulated | Contracted | Forged
 
 
 def cut(place: str, old: str, new: str) -> tuple[Cut, ...]:
@@ -314,5 +345,33 @@ SAFEGUARDS: Mapping[str, Row] = {
         "2",
         cut(f"{RECORDS}:MemoryMessages.create", "if message.id in", "if None in"),
         STORM,
+    ),
+    "RBM's signature": Forged(
+        forged_signatures,
+        cut(
+            f"{PROVIDERS}.rbm.wire:verify",
+            "if not _any_equal(signature, signatures):",
+            "if False:",
+        ),
+    ),
+    "the signature is of these very bytes": Forged(
+        forged_bodies,
+        cut(
+            f"{PROVIDERS}.rbm.wire:verify",
+            "if not _any_equal(signature, signatures):",
+            "if len(signature) != len(signatures[0]):",
+        ),
+    ),
+    "Bandwidth's credentials": Forged(
+        forged_credentials,
+        cut(f"{PROVIDERS}.bandwidth.wire:authorised", "return equal", "return True"),
+    ),
+    "Bandwidth's password": Forged(
+        forged_credentials,
+        cut(
+            f"{PROVIDERS}.bandwidth.wire:authorised",
+            "hmac.compare_digest(given, wanted)",
+            'given.startswith(user.encode() + b":")',
+        ),
     ),
 }

@@ -1,6 +1,5 @@
 """Forgers, fuzzers and the curious get nothing, and leave nothing behind."""
 
-import shutil
 import socket
 import threading
 from base64 import b64decode
@@ -21,7 +20,6 @@ from entrypoints.caller import (
     sign,
 )
 from machine import Machine
-from machine.credentials import private_key
 from proof.attack import (
     DATA,
     FUZZED,
@@ -33,6 +31,7 @@ from proof.attack import (
     fuzz,
     is_quiet,
 )
+from proof.standstill import standstill
 
 EXAMPLES = 100
 ATTACKS = {
@@ -45,14 +44,8 @@ ATTACKS = {
 @pytest.fixture(scope="module")
 def local(tmp_path_factory: pytest.TempPathFactory):
     state = tmp_path_factory.mktemp("state")
-    key = tmp_path_factory.mktemp("key")
-    private_key(key)
-    shutil.copy(key / "rbm-key.pem", state)
-    local = Machine(state, {})
-    local.clock.set_rate(0)
-    local.start()
-    yield local
-    local.stop()
+    with standstill(state) as local:
+        yield local
     log = (state / "log.jsonl").read_text()
     assert '"crash"' not in log
     for secret in (CLIENT_TOKEN, CREDENTIALS[1], PHONE[1:], "canary"):
