@@ -159,6 +159,16 @@ def count(world: World, path: str) -> Mapping[str, int]:
     return {column: counted[column] for column in COLUMNS}
 
 
+def count_all() -> Mapping[str, Mapping[str, int]]:
+    """Play every path. Raises MissingError where the emulators are not."""
+    counted = {}
+    for settings in ({}, *SETTINGS.values()):
+        paths = [path for path in PATHS if SETTINGS.get(path, {}) == settings]
+        with deployed(settings) as world:
+            counted |= {path: count(world, path) for path in paths}
+    return {path: counted[path] for path in PATHS}
+
+
 def _counted(world: World) -> Counter[str]:
     machine = world.machine
     counted = Counter(machine.ground.operations)
@@ -201,12 +211,7 @@ def main() -> None:
         parser.add_argument(f"--{what.replace(' ', '-')}", type=float, default=price)
     given = vars(parser.parse_args())
     prices = {what: given[what.replace(" ", "_")] for what in PRICES}
-    counted = {}
-    for settings in ({}, *SETTINGS.values()):
-        paths = [path for path in PATHS if SETTINGS.get(path, {}) == settings]
-        with deployed(settings) as world:
-            counted |= {path: count(world, path) for path in paths}
-    lines = list(table({path: counted[path] for path in PATHS}, prices))
+    lines = list(table(count_all(), prices))
     sys.stdout.write("\n".join(lines) + "\n")
     if prices == PRICES:
         README.write_text(written(README.read_text(), lines))
