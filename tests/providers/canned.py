@@ -28,6 +28,10 @@ class Answer:
 
 RESET = Answer(-1)
 SILENCE = Answer(-2)
+DRIPPING = "x-dripping"
+"""A header: its value comes a byte at a time, the rest of the answer after it."""
+
+DRIP = 0.1
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,7 @@ class Canned:
         script = self._scripts[prefix]
         return script.popleft() if len(script) > 1 else script[0]
 
-    def _handler(canned):  # noqa: N805 - the handler's own self is below
+    def _handler(canned):  # noqa: C901, N805 - the handler's own self is below
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
             disable_nagle_algorithm = True
@@ -105,10 +109,21 @@ class Canned:
             def _send(self, answer):
                 self.send_response(answer.status)
                 for name, value in answer.headers.items():
-                    self.send_header(name, value)
+                    if name == DRIPPING:
+                        self._drip(value)
+                    else:
+                        self.send_header(name, value)
                 self.send_header("Content-Length", str(len(answer.content)))
                 self.end_headers()
                 self.wfile.write(answer.content)
+
+            def _drip(self, value):
+                self.flush_headers()
+                self.wfile.write(b"X-Slow: ")
+                for byte in value.encode():
+                    canned._released.wait(DRIP)
+                    self.wfile.write(bytes((byte,)))
+                self.wfile.write(b"\r\n")
 
             def _reset(self):
                 linger = struct.pack("ii", 1, 0)

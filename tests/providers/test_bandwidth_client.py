@@ -5,7 +5,7 @@ from base64 import b64encode
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from canned import RESET, SILENCE, Answer
+from canned import DRIPPING, RESET, SILENCE, Answer
 
 from backstop.domain.queued import Queued
 from backstop.errors import Refusal, Refused, Throttled, Unanswered
@@ -158,6 +158,16 @@ def test_nothing_is_sent_twice(carrier, send, answer):
         send()
 
     assert len(carrier.seen(MESSAGES)) == 1
+
+
+def test_an_answer_that_drips_is_silence(carrier, send):
+    """However steadily bytes come, the whole answer has the budget and no more."""
+    dripping = Answer(TAKEN.status, TAKEN.body, {DRIPPING: "slow" * 5})
+    carrier.script(MESSAGES, TAKEN, dripping)
+    send()
+
+    with pytest.raises(Unanswered):
+        send(seconds=0.3)
 
 
 def test_no_answer_in_time_is_silence(carrier, send):

@@ -5,7 +5,7 @@ import traceback
 from datetime import timedelta
 
 import pytest
-from canned import RESET, SILENCE, Answer
+from canned import DRIPPING, RESET, SILENCE, Answer
 
 from backstop.errors import Refusal, Refused, Throttled, Unanswered
 from backstop.providers.rbm.client import Rbm
@@ -293,6 +293,15 @@ def test_a_longer_budget_buys_more_revocations(carrier, revoke):
     revoke(seconds=10)
 
     assert len(carrier.seen("/v1")) == 2
+
+
+def test_an_answer_that_drips_is_silence(carrier, create, revoke):
+    """However steadily bytes come, the whole answer has the budget and no more."""
+    carrier.script("/v1", Answer(200), Answer(200, {}, {DRIPPING: "slow" * 5}))
+    create()
+
+    with pytest.raises(Unanswered):
+        revoke(seconds=0.3)
 
 
 def test_no_answer_in_time_is_silence(carrier, rbm, create, revoke):

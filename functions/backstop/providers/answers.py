@@ -1,12 +1,19 @@
 """What HTTP answers and failures mean, whoever the provider is."""
 
+import io
 import re
+import socket
 import ssl
+import time
 from datetime import timedelta
 from http import HTTPStatus
+from http.client import HTTPResponse
+from typing import Any
 
 import msgspec
 import requests
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from backstop.domain.message import Json
@@ -77,10 +84,65 @@ def access_token(content: bytes) -> tuple[str, int | None] | None:
 def pooled(session: requests.Session, size: int) -> None:
     """Give the session `size` lasting connections, and no retries of its own.
 
+    Its read timeout is for the whole answer, not for each of its bytes.
     The environment's proxies and `.netrc` are left out: they cost time on
     every request, and a `.netrc` entry would replace our own authorization.
     """
     adapter = requests.adapters.HTTPAdapter(pool_maxsize=size)
+    adapter.poolmanager.pool_classes_by_scheme = {
+        "http": _Pool,
+        "https": _SecurePool,
+    }
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     session.trust_env = False
+
+
+class _InTime(io.RawIOBase):
+    """What a socket receives until its timeout has passed once, not per byte.
+
+    A carrier that sends a byte now and then would else hold its caller for ever.
+    """
+
+    def __init__(self, sock: socket.socket, raw: io.RawIOBase, left: float) -> None:
+        self._sock = sock
+        self._raw = raw
+        self._end = time.monotonic() + left
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        left = self._end - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("timed out")
+        self._sock.settimeout(left)
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _Answer(HTTPResponse):
+    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        left = sock.gettimeout()
+        if left is not None:
+            self.fp = io.BufferedReader(_InTime(sock, self.fp.detach(), left))
+
+
+class _Connection(HTTPConnection):
+    response_class = _Answer
+
+
+class _SecureConnection(HTTPSConnection):
+    response_class = _Answer
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _SecurePool(HTTPSConnectionPool):
+    ConnectionCls = _SecureConnection
