@@ -6,7 +6,7 @@ TERRAFORM ?= terraform
 N ?= 20000
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types imports unit stories infra security prove real-time ledger bench import-times pictures drawing clean
+.PHONY: help run test lint types imports unit stories infra security prove real-time ledger bench peers import-times pictures drawing clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,8 @@ ledger: $(VENV)/test ## Count what a message costs on Google Cloud, into the REA
 bench: $(VENV)/test ## Speed beside its floors, as one table; SHORT=1 for a look
 	PYTHONPATH=functions:tests $(BIN)/python -m bench SHORT=$(SHORT) ONLY=$(ONLY)
 
+peers: .venv-celery/made .venv-jasmin/made ## Install what the benchmark compares with; its table says what else
+
 import-times: $(VENV)/test ## Where each function's cold start goes
 	PYTHONPATH=functions:tests $(BIN)/python -m bench.imports
 
@@ -89,3 +91,12 @@ $(VENV)/test: tests/requirements.txt requirements.txt | $(VENV)/bin/python
 	$(BIN)/python -m venv .venv-checkov
 	.venv-checkov/bin/pip install --quiet --disable-pip-version-check checkov==3.3.30
 	@touch $@
+
+# What people would otherwise take, to be measured beside ours.
+.venv-celery/made .venv-jasmin/made: .venv-%/made: | $(VENV)/bin/python
+	$(BIN)/python -m venv .venv-$*
+	.venv-$*/bin/pip install --quiet --disable-pip-version-check $(PEER_$*)
+	@touch $@
+
+PEER_celery := celery[redis]==5.7.0
+PEER_jasmin := jasmin==0.11.1
