@@ -9,7 +9,7 @@ to the emulators through a `Relay`. So it knows when nothing is under way.
 import asyncio
 import os
 import threading
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -28,10 +28,6 @@ from google.cloud.firestore_v1.services.firestore import FirestoreClient
 from google.cloud.firestore_v1.services.firestore.transports import (
     FirestoreGrpcTransport,
 )
-from google.pubsub_v1 import PublisherClient, SubscriberClient
-from google.pubsub_v1 import types as pubsub
-from google.pubsub_v1.services.publisher.transports import PublisherGrpcTransport
-from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -43,9 +39,9 @@ from backstop.domain.times import parse_time
 from backstop.edge.answers import Handler
 from machine import emulators
 from machine.embedded import SUBSCRIPTIONS
-from machine.emulators import Emulator
+from machine.emulators import Emulator, MissingError
 from machine.ground import ENTRY_POINTS, DeadLetter, Published
-from machine.relay import Relay
+from machine.relay import Relay, RestRelay
 from machine.servers import CALLS, Leash, Server
 from simulator import Clock
 from simulator.cloud_tasks import CloudTasks
@@ -100,18 +96,14 @@ class GoogleGround:
         self._stack.callback(channel.close)
         self._store = FirestoreClient(transport=FirestoreGrpcTransport(channel=channel))
         self._records = Relay(firestore, self._stored)
-        self._relay = Relay(bus, self._published)
+        self._relay = RestRelay(bus, self._published)
         self._stack.callback(self._records.stop)
         self._stack.callback(self._relay.stop)
         self.tasks = CloudTasks(None, clock)
         tasks_port = self.tasks.start()
         self.queue = f"projects/{self.project}/locations/local/queues/watch"
         self.tasks.create_queue(self.queue, retry_config=RETRIES)
-        self._channel = grpc.insecure_channel(bus)
-        self._stack.callback(self._channel.close)
-        self._publisher = PublisherClient(
-            transport=PublisherGrpcTransport(channel=self._channel)
-        )
+        self._pubsub = _Pubsub(bus)
         self._topic = self._subscribe(url)
         ports = {name: emulators.free_port() for name in ENTRY_POINTS}
         self._servers = {
@@ -219,12 +211,15 @@ class GoogleGround:
             dead = self._letters.pop(letter, None)
         if dead is None:
             return False
-        message = pubsub.PubsubMessage(
-            data=dead.event.data, attributes=dict(dead.event.attributes)
+        event = dead.event
+        message = {
+            "data": b64encode(event.data).decode(),
+            "attributes": dict(event.attributes),
+        }
+        answer = self._pubsub.call(
+            "POST", f"{self._topic}:publish", {"messages": [message]}
         )
-        request = pubsub.PublishRequest(topic=self._topic, messages=[message])
-        answer = self._publisher.publish(request)
-        self._bus.published(answer.message_ids, request.messages)
+        self._bus.published(answer["messageIds"], [event.attributes])
         return True
 
     def forget(self) -> None:
@@ -294,21 +289,22 @@ class GoogleGround:
         self._bus.given_up(subscription, attributes.get("ce-id", ""))
         return Response(status_code=204)
 
-    def _published(self, method: str, request: bytes, answers: list[bytes]) -> None:
-        if method != "Publish":
-            return
-        asked = pubsub.PublishRequest.deserialize(request)
-        answer = pubsub.PublishResponse.deserialize(answers[0])
-        self._bus.published(answer.message_ids, asked.messages)
-        self._count("publish", len(asked.messages))
+    def _published(self, _path: str, request: bytes, answer: bytes) -> None:
         now = self._clock.now()
+        events = [
+            Published(
+                at=now,
+                attributes=message["attributes"],
+                data=b64decode(message.get("data", "")),
+            )
+            for message in msgspec.json.decode(request)["messages"]
+        ]
+        self._bus.published(
+            msgspec.json.decode(answer)["messageIds"], [e.attributes for e in events]
+        )
+        self._count("publish", len(events))
         with self._guard:
-            for message in asked.messages:
-                self._events.append(
-                    Published(
-                        at=now, attributes=dict(message.attributes), data=message.data
-                    )
-                )
+            self._events.extend(events)
 
     def _stored(self, method: str, request: bytes, answers: list[bytes]) -> None:
         if method == "Commit":
@@ -327,39 +323,48 @@ class GoogleGround:
 
     def _subscribe(self, url: str) -> str:
         """Make the topic, its subscriptions, and theirs for dead letters."""
+        call = self._pubsub.call
         topic = f"projects/{self.project}/topics/events"
-        self._publisher.create_topic(name=topic)
-        subscriber = SubscriberClient(
-            transport=SubscriberGrpcTransport(channel=self._channel)
-        )
+        call("PUT", topic)
         for subscription in SUBSCRIPTIONS:
             name = f"projects/{self.project}/subscriptions/{subscription.name}"
             dead = f"{topic}-{subscription.name}-dead-letter"
-            self._publisher.create_topic(name=dead)
-            subscriber.create_subscription(
-                request={
-                    "name": f"{name}-dead-letter",
-                    "topic": dead,
-                    "push_config": {"push_endpoint": url + DEAD_LETTERS},
-                }
+            call("PUT", dead)
+            call(
+                "PUT",
+                f"{name}-dead-letter",
+                {"topic": dead, "pushConfig": {"pushEndpoint": url + DEAD_LETTERS}},
             )
-            subscriber.create_subscription(
-                request={
-                    "name": name,
+            call(
+                "PUT",
+                name,
+                {
                     "topic": topic,
-                    "push_config": {"push_endpoint": url + subscription.endpoint},
-                    "ack_deadline_seconds": 60,
-                    "retry_policy": {
-                        "minimum_backoff": timedelta(seconds=1),
-                        "maximum_backoff": timedelta(seconds=1),
+                    "pushConfig": {"pushEndpoint": url + subscription.endpoint},
+                    "ackDeadlineSeconds": 60,
+                    "retryPolicy": {"minimumBackoff": "1s", "maximumBackoff": "1s"},
+                    "deadLetterPolicy": {
+                        "deadLetterTopic": dead,
+                        "maxDeliveryAttempts": TRIES,
                     },
-                    "dead_letter_policy": {
-                        "dead_letter_topic": dead,
-                        "max_delivery_attempts": TRIES,
-                    },
-                }
+                },
             )
         return topic
+
+
+class _Pubsub:
+    """The emulator's own REST surface."""
+
+    def __init__(self, host: str) -> None:
+        self._url = f"http://{host}/v1"
+        self._http = urllib3.PoolManager()
+
+    def call(self, method: str, name: str, body: object | None = None) -> Any:
+        """Return the answer. Raises MissingError for what it does not do."""
+        answer = self._http.request(method, f"{self._url}/{name}", json=body or {})
+        if answer.status != 200:  # noqa: PLR2004 - HTTP's own word
+            raise MissingError(f"the Pub/Sub emulator answered {answer.status}")
+        return answer.json()
 
 
 class _Bus:
@@ -374,16 +379,17 @@ class _Bus:
         return not self._owed
 
     def published(
-        self, ids: Sequence[str], messages: Sequence[pubsub.PubsubMessage]
+        self, ids: Sequence[str], events: Sequence[Mapping[str, str]]
     ) -> None:
+        """Remember messages under their ids, by the attributes of their events."""
         with self._guard:
-            for message_id, message in zip(ids, messages, strict=True):
+            for message_id, attributes in zip(ids, events, strict=True):
                 for subscription in SUBSCRIPTIONS:
                     key = (subscription.name, message_id)
                     if key in self._early:
                         self._early.remove(key)
                     else:
-                        self._owed[key] = message.attributes.get("ce-id", "")
+                        self._owed[key] = attributes.get("ce-id", "")
 
     def done(self, subscription: str, message_id: str) -> None:
         key = (subscription, message_id)

@@ -3,11 +3,16 @@
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import grpc
+import urllib3
 
 WORKERS = 64
+PATIENCE = 2.5
+"""Seconds: nobody waits longer for one publication."""
+
 LARGEST = ("grpc.max_receive_message_length", 16 * 2**20)
 
 Answered = Callable[[str, bytes, list[bytes]], None]
@@ -72,3 +77,84 @@ class Relay(grpc.GenericRpcHandler):  # type: ignore[misc]
     def _count(self, by: int) -> None:
         with self._guard:
             self._open += by
+
+
+class RestRelay:
+    """The same for calls over REST: POST alone, and a status beside the answer.
+
+    `answered` is told of those with status 200: path, request, answer.
+    """
+
+    def __init__(
+        self, target: str, answered: Callable[[str, bytes, bytes], None]
+    ) -> None:
+        self.target = f"http://{target}"
+        self.answered = answered
+        self.http = urllib3.PoolManager(maxsize=WORKERS, retries=False)
+        self._guard = threading.Lock()
+        self._open = 0
+        self._server = _RestServer(("127.0.0.1", 0), _RestCall)
+        self._server.relay = self
+        self.address = f"127.0.0.1:{self._server.server_port}"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def stop(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self.http.clear()
+
+    def idle(self) -> bool:
+        """Whether no call is under way."""
+        return self._open == 0
+
+    def count(self, by: int) -> None:
+        with self._guard:
+            self._open += by
+
+
+class _RestServer(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = WORKERS
+    relay: RestRelay
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Whoever hangs up has stopped waiting."""
+
+
+class _RestCall(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = -1
+    server: _RestServer
+
+    def do_POST(self) -> None:
+        relay = self.server.relay
+        relay.count(1)
+        try:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            status, content = self._ask(relay, body)
+        finally:
+            relay.count(-1)
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def _ask(self, relay: RestRelay, body: bytes) -> tuple[int, bytes]:
+        try:
+            answer = relay.http.request(
+                "POST",
+                relay.target + self.path,
+                body=body,
+                headers={"Content-Type": "application/json"},
+                timeout=PATIENCE,
+            )
+        except urllib3.exceptions.HTTPError:
+            return 503, b""
+        if answer.status == 200:  # noqa: PLR2004 - HTTP's own word
+            relay.answered(self.path, body, answer.data)
+        return answer.status, answer.data
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - its name
+        """Nothing to tell."""

@@ -20,8 +20,14 @@ from contracts.waiting import until
 
 
 @pytest.fixture(scope="module")
-def channel():
-    with emulators.pubsub() as address, grpc.insecure_channel(address) as channel:
+def emulator():
+    with emulators.pubsub() as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def channel(emulator):
+    with grpc.insecure_channel(emulator) as channel:
         yield channel
 
 
@@ -32,7 +38,7 @@ class Cloud:
     event was taken by whoever does not refuse it for ever.
     """
 
-    def __init__(self, channel):
+    def __init__(self, emulator, channel):
         self.receiver = Receiver(self.now)
         project = f"projects/demo-{uuid4().hex[:12]}"
         publisher = PublisherClient(transport=PublisherGrpcTransport(channel=channel))
@@ -50,7 +56,7 @@ class Cloud:
                     "ack_deadline_seconds": 60,
                 }
             )
-        self._topic = PubsubEvents(publisher, topic)
+        self._topic = PubsubEvents(topic, emulator=emulator)
         self._published = set()
         self.events = self
 
@@ -85,8 +91,8 @@ class Cloud:
 
 class TestPubsubEvents(EventsContract):
     @pytest.fixture
-    def platform(self, channel):
-        platform = Cloud(channel)
+    def platform(self, emulator, channel):
+        platform = Cloud(emulator, channel)
         yield platform
         platform.receiver.close()
 
@@ -94,12 +100,12 @@ class TestPubsubEvents(EventsContract):
 class Topic:
     """A topic of its own for each test, and somebody who reads along."""
 
-    def __init__(self, channel):
+    def __init__(self, emulator, channel):
         self.project = f"projects/demo-{uuid4().hex[:12]}"
         self.name = f"{self.project}/topics/events"
         publisher = PublisherClient(transport=PublisherGrpcTransport(channel=channel))
         publisher.create_topic(name=self.name)
-        self.events = PubsubEvents(publisher, self.name)
+        self.events = PubsubEvents(self.name, emulator=emulator)
         self._reader = SubscriberClient(
             transport=SubscriberGrpcTransport(channel=channel)
         )
@@ -131,8 +137,8 @@ class Topic:
 
 
 @pytest.fixture
-def topic(channel):
-    return Topic(channel)
+def topic(emulator, channel):
+    return Topic(emulator, channel)
 
 
 @pytest.mark.parametrize("kind", CATALOGUE.values(), ids=CATALOGUE)
@@ -165,10 +171,9 @@ def test_nothing_is_nothing(topic):
     topic.events.publish()
 
 
-def test_what_cannot_be_published_is_said(topic, channel):
+def test_what_cannot_be_published_is_said(topic, emulator):
     """Nobody is answered for an event that no topic took."""
-    publisher = PublisherClient(transport=PublisherGrpcTransport(channel=channel))
-    nowhere = PubsubEvents(publisher, f"{topic.project}/topics/nowhere")
+    nowhere = PubsubEvents(f"{topic.project}/topics/nowhere", emulator=emulator)
 
     with pytest.raises(Unavailable):
         nowhere.publish(event())

@@ -1,10 +1,9 @@
 """One instance's clients, each made when it is first needed."""
 
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from backstop.adapters.system import JsonLog, SharedClock, SystemClock, SystemRandom
 from backstop.ports import (
@@ -20,9 +19,6 @@ from backstop.ports import (
 
 if TYPE_CHECKING:
     from google.cloud.firestore import Client
-
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +90,12 @@ class GooglePlatform:
         from backstop.adapters.google.tasks import CloudTasksTimers
 
         place = self._place
-        transport = _emulated(CloudTasksGrpcTransport, place.tasks_emulator)
+        transport = None
+        if place.tasks_emulator:
+            from grpc import insecure_channel
+
+            channel = insecure_channel(place.tasks_emulator)
+            transport = CloudTasksGrpcTransport(channel=channel)
         return CloudTasksTimers(
             CloudTasksClient(transport=transport),
             self.clock,
@@ -105,28 +106,13 @@ class GooglePlatform:
 
     @cached_property
     def events(self) -> Events:
-        from google.pubsub_v1 import PublisherClient
-        from google.pubsub_v1.services.publisher.transports import (
-            PublisherGrpcTransport,
-        )
-
         from backstop.adapters.google.pubsub import PubsubEvents
 
         place = self._place
-        transport = _emulated(PublisherGrpcTransport, place.pubsub_emulator)
-        return PubsubEvents(PublisherClient(transport=transport), place.topic)
+        return PubsubEvents(place.topic, emulator=place.pubsub_emulator)
 
     @cached_property
     def _firestore(self) -> "Client":
         from google.cloud.firestore import Client
 
         return Client(project=self._place.project, database=self._place.database)
-
-
-def _emulated(transport: Callable[..., T], address: str) -> T | None:
-    """Return the way to an emulator, None where Google's own client finds the way."""
-    if not address:
-        return None
-    from grpc import insecure_channel
-
-    return transport(channel=insecure_channel(address))
