@@ -178,6 +178,31 @@ class TestAnnounce:
         assert [event.type for event in announced] == list(SEEN.values())
         assert len({event.id for event in announced}) == len(entries)
 
+    @pytest.mark.parametrize(
+        "bad",
+        [b'{"text":"\\ud800"}', b'{"text":"\xff"}', b"1" * 5000],
+        ids=["half a surrogate pair", "not UTF-8", "a long number"],
+    )
+    @pytest.mark.parametrize("place", range(4))
+    def test_what_no_parser_likes_spoils_no_other(self, recorded, bad, place):
+        """It is an entry of its own, wherever it stands."""
+        entries = [recorded(f"bandwidth/{name}")[1:-1] for name in list(SEEN)[:3]]
+        entries.insert(place, bad)
+
+        announced = announce(b" [ " + b" , ".join(entries) + b" ]\n", received_at=NOW)
+
+        assert [event.data for event in announced] == entries
+        assert announced[place].type is events.SMS_UNKNOWN
+
+    @pytest.mark.parametrize(
+        "raw",
+        [b'["\\ud800"', b'["\\ud800"]]', b'["\\ud800",]', b'["\\ud800" 1]', b"[,]"],
+    )
+    def test_what_is_no_list_is_one_event(self, raw):
+        [event] = announce(raw, received_at=NOW)
+
+        assert event.data == raw
+
     def test_a_bad_entry_spoils_no_other(self, recorded):
         good = recorded("bandwidth/delivered")[1:-1]
         raw = b"[7," + good + b',{"type":{}},"x",null]'

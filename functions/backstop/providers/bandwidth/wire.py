@@ -3,6 +3,7 @@
 import hmac
 import re
 from base64 import b64decode
+from contextlib import suppress
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
@@ -66,11 +67,7 @@ def announce(raw: bytes, *, received_at: datetime) -> tuple[Event, ...]:
     The data of an event is its entry's own bytes. What this version does not
     know becomes `SMS_UNKNOWN`, never an error. Every repeat has the same id.
     """
-    try:
-        entries = [bytes(raw) for raw in _LIST.decode(raw)]
-    except (ValueError, RecursionError):
-        entries = [raw]
-    return tuple(_announce(entry, received_at) for entry in entries)
+    return tuple(_announce(entry, received_at) for entry in _entries(raw))
 
 
 def signal(event: Event) -> Signal | None:
@@ -126,6 +123,46 @@ def opt_out_code(event: Event) -> int | None:
 
 
 _LIST = msgspec.json.Decoder(list[msgspec.Raw])
+_SIGN = re.compile(r"[ \t\r\n]*([][,])[ \t\r\n]*")
+
+
+def _entries(raw: bytes) -> list[bytes]:
+    """Return the entries of a list, each in its own bytes, else all of it as one."""
+    for apart in (_LIST.decode, _one_by_one):
+        with suppress(ValueError, RecursionError):
+            return [bytes(entry) for entry in apart(raw)]
+    return [raw]
+
+
+def _one_by_one(raw: bytes) -> list[bytes]:
+    """Return a list's entries though one holds half a surrogate pair, or no UTF-8.
+
+    The others may be an opt-out. Raises ValueError for what is no list.
+    """
+    import json
+
+    text = raw.decode(errors="surrogateescape")
+    read = json.JSONDecoder(parse_int=str).raw_decode
+    entries: list[bytes] = []
+    at = _past(text, 0, "[")
+    while True:
+        _value, end = read(text, at)
+        entries.append(text[at:end].encode(errors="surrogateescape"))
+        try:
+            at = _past(text, end, ",")
+        except ValueError:
+            break
+    if _past(text, end, "]") < len(text):
+        raise ValueError("more than a list")
+    return entries
+
+
+def _past(text: str, at: int, sign: str) -> int:
+    """Return where the next thing begins, after *sign*. Raises ValueError."""
+    found = _SIGN.match(text, at)
+    if found is None or found[1] != sign:
+        raise ValueError(f"no {sign}")
+    return found.end()
 
 
 def _announce(entry: bytes, received_at: datetime) -> Event:
