@@ -42,10 +42,12 @@ class Caller:
         path: str,
         body: Any = None,
         headers: dict[str, str | bytes] | None = None,
+        *,
+        wait: float = 20,
     ) -> Answer:
         """Send one request; a body that is no bytes goes as JSON."""
         raw = body if body is None or isinstance(body, bytes) else encode(body)
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=wait)
         try:
             connection.request(method, path, raw, headers or {})
             response = connection.getresponse()

@@ -7,7 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import count
@@ -27,8 +27,9 @@ PHONES: tuple[dict[str, bool], ...] = ({}, {"online": False}, {"rcs": False})
 class Running:
     """`make run`, on a port and a state of its own."""
 
-    def __init__(self, state: Path) -> None:
+    def __init__(self, state: Path, environ: Mapping[str, str] | None = None) -> None:
         self.state = state
+        self.environ = environ or {}
         self.url = ""
         self.slowest_start = 0.0
         self._port = "0"
@@ -45,7 +46,12 @@ class Running:
         began = time.monotonic()
         self._process = subprocess.Popen(
             [sys.executable, ROOT / "functions" / "local.py"],
-            env=os.environ | {"PORT": self._port, "STATE": str(self.state)},
+            env={
+                **os.environ,
+                **self.environ,
+                "PORT": self._port,
+                "STATE": str(self.state),
+            },
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -133,11 +139,11 @@ class Load:
         while not stop.is_set():
             self.send()
 
-    def _try(self, sent: Sent) -> None:
+    def _try(self, sent: Sent, *, ttl: str = "600s") -> None:
         body = {
             "contentMessage": {"text": sent.name},
             "messageTrafficType": "TRANSACTION",
-            "ttl": "600s",
+            "ttl": ttl,
             "fallback": {"policy": sent.policy},
         }
         path = f"/v1/phones/{sent.phone}/agentMessages?messageId={sent.name}"

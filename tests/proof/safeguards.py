@@ -209,6 +209,16 @@ RULES: Mapping[str, Row] = {
             "if False:",
         ),
     ),
+    "8: a DELETE before the copy proves nothing": Simulated(
+        "kept",
+        cut(
+            f"{USECASES}.handle:_inconclusive",
+            "Rcs.ACCEPTED in message.rcs or message.overdue_at",
+            "True",
+        ),
+        (),
+        (("ttl", 600.0), ("rcs", "offline"), ("thoughts", ((0.3, "cancel"),))),
+    ),
     "8: no create after expireTime": Table(
         "8, expiry",
         cut(
