@@ -224,6 +224,18 @@ class TestRule4:
 
         assert Do.REVOKE in {action.do for action in tale.ring()}
 
+    def test_a_ring_that_arms_nothing_tells_what_another_left(self):
+        """Its own timer was the last, and whoever ended the message may be dead."""
+        tale = Tale(Policy.NONE).accepted()
+        asked = tale.ring()
+        (timer,) = (action for action in asked if action.do is Do.ARM)
+        tale.deleted(Kind.RCS_REVOKE_FAILED)
+        assert tale.outcome is Outcome.UNCONFIRMED
+
+        actions = tale.hear(Kind.DEFERRED, number=timer.number)
+
+        assert Do.PUBLISH in {action.do for action in actions}
+
 
 class TestRule5:
     """A ring before the record's next due time arms that time."""

@@ -188,6 +188,7 @@ class RbmPlatform:
             world.tell(f"RBM refuses {name}, which has expired: 400")
             return Answer(400)
         self._copies[name] = Copy()
+        facts.copy_at = world.time
         world.tell(f"RBM accepts {name}")
         left = (expires - self.now()).total_seconds()
         world.after(left, lambda: self._expire(facts))
@@ -208,6 +209,7 @@ class RbmPlatform:
         legacy = world.options.contract == "legacy"
         fate = facts.plan.rcs
         gone = copy is None or copy.state != "queued"
+        facts.called_back |= copy is not None
         if fate == "down" and world.stormy:
             return Answer(503)
         if gone or (fate == "stuck" and not legacy):

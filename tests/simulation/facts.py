@@ -70,6 +70,8 @@ class Facts:
     bodies: set[str] = field(default_factory=set)
     forgotten: bool = False
     deletes: list[datetime] = field(default_factory=list)
+    copy_at: datetime | None = None
+    called_back: bool = False
     expiry_at: list[datetime] = field(default_factory=list)
     lied: bool = False
     texts: list[Text] = field(default_factory=list)

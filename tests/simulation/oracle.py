@@ -27,6 +27,7 @@ SURE = {"FAILED", "CANCELLED", "SUPPRESSED"}
 
 MARGIN = timedelta(seconds=5)
 GRACE = timedelta(seconds=60)
+SOON = timedelta(seconds=20)
 Violation = tuple[str, str]
 
 
@@ -47,6 +48,7 @@ def judge(
     yield from _honest_about_doubt(facts)
     yield from _answers_are_kept(facts)
     yield from _no_copy_is_born_dead(facts)
+    yield from _no_closed_copy_is_left(facts)
 
 
 def _nothing_is_lost(facts: Facts) -> Iterator[Violation]:
@@ -237,3 +239,15 @@ def _no_copy_is_born_dead(facts: Facts) -> Iterator[Violation]:
     for create in facts.creates:
         if facts.shown and create.begun > _deadline(facts) + drift:
             yield "kept", "RBM was asked to create what had expired"
+
+
+def _no_closed_copy_is_left(facts: Facts) -> Iterator[Violation]:
+    """A DELETE before the copy is none; a copy that expires soon needs none."""
+    delivery = facts.shown.get("delivery", {})
+    known = facts.expiry_at or any(facts.took(kind) for kind in ARRIVED_RCS)
+    if "closed" not in delivery or facts.copy_at is None or known:
+        return
+    if _deadline(facts) - facts.copy_at < SOON:
+        return
+    if not facts.called_back and all(at < facts.copy_at for at in facts.deletes):
+        yield "kept", f"closed ({delivery['closed']}), its copy never called back"

@@ -12,9 +12,9 @@ from backstop.domain import event as events
 from backstop.domain.message import Do, Outcome, Policy, Rcs, Traffic, message_key
 from backstop.domain.signal import Kind, Signal
 from backstop.errors import Refusal, Refused, Unanswered
-from backstop.usecases.accept import SEND_TIMEOUT, Differs, OptedOut, accept
+from backstop.usecases.accept import Differs, OptedOut, accept
 from backstop.usecases.follow import NotYet, ring
-from backstop.usecases.handle import handle
+from backstop.usecases.handle import SEND_TIMEOUT, handle
 from usecases.desk import AGENT, Death, Desk
 
 Open = Callable[..., Desk]
@@ -176,6 +176,27 @@ class TestRule8:
 
         assert "rcs.create" not in desk.fate.names
         assert desk.message().outcome is Outcome.DELIVERED_SMS
+
+    def test_a_cancel_that_overtakes_the_create_is_asked_again(self, open_desk: Open):
+        """RBM did not know the message yet; the copy that came after must go."""
+        desk = open_desk(rcs="offline")
+        desk.fate.meanwhile["rcs.create"] = desk.cancel
+        desk.send()
+        assert desk.carriers.queued
+
+        desk.run()
+
+        assert not desk.carriers.queued
+        assert not desk.carriers.expired
+        assert desk.message().outcome is Outcome.CANCELLED
+
+    def test_that_it_was_accepted_is_not_worth_a_write(self, open_desk: Open):
+        """The create has its key; the next change says what is known by then."""
+        desk = open_desk(rcs="offline")
+        desk.send()
+
+        assert desk.fate.names.count("messages.create") == 1
+        assert "messages.save" not in desk.fate.names
 
 
 class TestRule10:

@@ -111,8 +111,9 @@ def advance_all(message: Message, signals: Iterable[Signal], now: datetime) -> S
 
     The timer is planned once, from where they lead together.
     """
-    before, asked = message, dict[int, None]()
+    before, asked, deferred = message, dict[int, None](), False
     for signal in signals:
+        deferred |= signal.kind is Kind.DEFERRED
         step = _hear(message, signal, now)
         message = step.message
         asked |= dict.fromkeys(action.number for action in step.actions)
@@ -121,7 +122,8 @@ def advance_all(message: Message, signals: Iterable[Signal], now: datetime) -> S
         action.number for action in message.todo if action.number > before.actions
     )
     left = {action.number: action for action in message.todo}
-    if any(number in left and left[number].do is Do.DISARM for number in asked):
+    doing = {left[number].do for number in asked if number in left}
+    if Do.DISARM in doing or (deferred and not message.unfinished(Do.ARM)):
         # Whoever was to tell the outcome may have died: after this no timer asks.
         asked |= dict.fromkeys(a.number for a in message.unfinished(Do.PUBLISH))
     return Step(message, tuple(left[number] for number in asked if number in left))

@@ -1,6 +1,6 @@
 """Accept a message: timer first, then the record, then RBM."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from msgspec import Struct
 
@@ -17,9 +17,6 @@ from backstop.domain.signal import Kind, Signal
 from backstop.errors import AlreadyExists
 from backstop.ports import Ports
 from backstop.usecases.handle import act, handle
-
-SEND_TIMEOUT = timedelta(seconds=60)
-"""`send` is stopped after this: no record of its appears later."""
 
 
 class Differs(Exception):  # noqa: N818 - named for what happened

@@ -42,6 +42,9 @@ PROMPT_BUDGET = timedelta(seconds=2)
 
 SMS_BUDGET = timedelta(seconds=10)
 
+SEND_TIMEOUT = timedelta(seconds=60)
+"""`send` is stopped after this: no record and no first create of its appears later."""
+
 SHORTEST_WAIT = timedelta(seconds=10)
 LONGEST_WAIT = timedelta(minutes=10)
 
@@ -88,12 +91,25 @@ def act(ports: Ports, step: Step, version: int) -> Message:
             if action.do in {Do.PUBLISH, Do.DISARM}
         ]
         deferred = [Signal(kind=Kind.DEFERRED, number=a.number) for a in timers]
+        if not done and not deferred and _is_harmless_to_forget(step.message, news):
+            # A create has its key: what came of it is saved with the next change.
+            return advance_all(step.message, news, ports.clock.now()).message
         known = Stored(step.message, version)
         settled = _change(ports, known.value.id, _only(*deferred, *done, *news), known)
         if settled is None:
             # Erased meanwhile: nothing is left to keep promises about.
             return step.message
         step, version = settled
+
+
+def _is_harmless_to_forget(message: Message, news: Sequence[Signal]) -> bool:
+    """Whether all that happened is that RBM accepted what `send` has just begun.
+
+    Whoever calls it back meanwhile does not know, and asks again (rule 8).
+    """
+    return message.creates == 1 and {signal.kind for signal in news} == {
+        Kind.RCS_ACCEPTED
+    }
 
 
 def _only(*signals: Signal) -> Signals:
@@ -196,7 +212,7 @@ def _revoke(ports: Ports, message: Message, action: Action) -> list[Signal]:
             budget=PROMPT_BUDGET if prompt else RBM_BUDGET,
         )
     except Refused:
-        return [Signal(kind=Kind.RCS_REVOKE_FAILED, number=action.number)]
+        return [_inconclusive(ports, message, action)]
     except (Throttled, Unanswered):
         again_at = _later(ports, message.rcs[Rcs.REVOKING])
         return [
@@ -206,9 +222,20 @@ def _revoke(ports: Ports, message: Message, action: Action) -> list[Signal]:
                 again_at=again_at,
             )
         ]
-    proof = message.terms.contract is Contract.CONFIRMING
-    kind = Kind.RCS_REVOKED if proof else Kind.RCS_REVOKE_FAILED
-    return [Signal(kind=kind, number=action.number)]
+    if message.terms.contract is Contract.LEGACY:
+        return [_inconclusive(ports, message, action)]
+    return [Signal(kind=Kind.RCS_REVOKED, number=action.number)]
+
+
+def _inconclusive(ports: Ports, message: Message, action: Action) -> Signal:
+    """Answer a DELETE that proves nothing, or came before the create (rule 8)."""
+    signal = Signal(kind=Kind.RCS_REVOKE_FAILED, number=action.number)
+    answered = Rcs.ACCEPTED in message.rcs or message.overdue_at
+    created_by = min(message.accepted_at + SEND_TIMEOUT, message.terms.deadline)
+    if answered or ports.clock.now() >= created_by:
+        return signal
+    again_at = min(_later(ports, message.rcs[Rcs.REVOKING]), created_by)
+    return replace(signal, kind=Kind.RCS_REVOKE_UNANSWERED, again_at=again_at)
 
 
 def _hand_to_revoke(ports: Ports, message: Message) -> list[Signal]:

@@ -47,7 +47,7 @@ export const STEPS = {
   "rcs.unanswered": "RBM did not answer, tried again with the same id",
   "rcs.revoked": "RBM: withdrawn on request",
   "rcs.revoke_failed": "RBM could not withdraw it",
-  "rcs.revoke_unanswered": "RBM did not answer the withdrawal",
+  "rcs.revoke_unanswered": "The withdrawal is not answered for yet, and asked for again",
   "sms.claim": "One worker claims the right to send the SMS",
   "sms.queued": "The provider took the SMS",
   "sms.unanswered": "The provider's answer was lost: the SMS may have left",
@@ -95,7 +95,7 @@ export const NEXT = {
 };
 
 const STATES = {
-  PENDING: "not answered yet", ACCEPTED: "accepted", REVOKING: "being withdrawn", REVOKE_FAILED: "in doubt",
+  PENDING: "no word yet", ACCEPTED: "accepted", REVOKING: "being withdrawn", REVOKE_FAILED: "in doubt",
   REVOKED: "withdrawn", UNREACHABLE: "unreachable", REJECTED: "rejected", DELIVERED: "delivered", READ: "read",
   CLAIMED: "claimed", QUEUED: "queued", SENT: "sent", UNCONFIRMED: "in doubt", FAILED: "failed",
 };
