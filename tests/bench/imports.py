@@ -24,6 +24,11 @@ FUNCTIONS = Path(__file__).parents[2] / "functions"
 ROUNDS = 5
 SHOWN = 4
 
+FRAMEWORK = """
+import functions_framework.aio, functions_framework._cli
+import functions_framework._http.gunicorn, uvicorn_worker
+"""
+
 LOAD = """
 import socket, sys
 def refuse(*_): raise AssertionError("something connects at import")
@@ -58,7 +63,21 @@ def environ(state: Path) -> dict[str, str]:
 
 def measure(name: str, settings: dict[str, str]) -> tuple[float, int, Counter[str]]:
     """Import one function afresh; return milliseconds, modules, and ms per package."""
-    program = LOAD.format(functions=str(FUNCTIONS), name=name)
+    return _measure(LOAD.format(functions=str(FUNCTIONS), name=name), settings)
+
+
+def beyond(name: str, settings: dict[str, str]) -> Counter[str]:
+    """Return ms per package that one function imports beside its server."""
+    load = LOAD.format(functions=str(FUNCTIONS), name=name)
+    _, _, all_of_it = _measure(FRAMEWORK + load, settings)
+    _, _, framework = _measure(FRAMEWORK, settings)
+    packages = Counter(
+        {p: us // 1000 for p, us in all_of_it.items() if p not in framework}
+    )
+    return +packages
+
+
+def _measure(program: str, settings: dict[str, str]) -> tuple[float, int, Counter[str]]:
     done = subprocess.run(
         [sys.executable, "-X", "importtime", "-c", program],
         env=os.environ | settings,

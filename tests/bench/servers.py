@@ -29,10 +29,15 @@ ASK = b"GET /robots.txt HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n
 
 @dataclass(frozen=True)
 class Server:
-    """A server that runs. `pid` is its process group too."""
+    """A server that runs. `pid` is its process group too.
+
+    `answer` is the beginning of its first, and came so many seconds after its start.
+    """
 
     port: int
     pid: int
+    answer: bytes
+    answered_after: float
 
     def cpu(self) -> float:
         """Return the seconds of CPU that it and its children have used."""
@@ -45,11 +50,15 @@ class Server:
 
 @contextmanager
 def function(
-    source: Path, target: str, environ: Mapping[str, str] | None = None
+    source: Path,
+    target: str,
+    environ: Mapping[str, str] | None = None,
+    *,
+    ask: bytes = ASK,
 ) -> Iterator[Server]:
     """Run a function in functions-framework's production server, as deployed."""
     port = free_port()
-    with running(command(source, target, port), port, environ) as server:
+    with running(command(source, target, port), port, environ, ask=ask) as server:
         yield server
 
 
@@ -75,6 +84,7 @@ def running(
     *environ* is all that it is told beside its paths. Raises TimeoutError.
     """
     leash = Leash()
+    begun = time.perf_counter()
     process = subprocess.Popen(
         words,
         env={
@@ -87,8 +97,8 @@ def running(
     )
     try:
         leash.hold(process.pid)
-        until_answered(process, port, ask)
-        yield Server(port, process.pid)
+        first = until_answered(process, port, ask)
+        yield Server(port, process.pid, first, time.perf_counter() - begun)
     finally:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -96,13 +106,14 @@ def running(
         leash.drop()
 
 
-def until_answered(process: subprocess.Popen[bytes], port: int, ask: bytes) -> None:
+def until_answered(process: subprocess.Popen[bytes], port: int, ask: bytes) -> bytes:
     """Ask until there is an answer, whatever it is. Raises TimeoutError."""
     end = time.monotonic() + STARTING
-    while not answer(port, ask):
+    while not (first := answer(port, ask)):
         if process.poll() is not None or time.monotonic() > end:
             raise TimeoutError(f"{process.args} did not start")
-        time.sleep(0.002)
+        time.sleep(0.001)
+    return first
 
 
 def answer(port: int, ask: bytes) -> bytes:
