@@ -9,17 +9,17 @@ import asyncio
 import sys
 
 
-def _answer(status: str, body: bytes) -> bytes:
+def answered(status: str, body: bytes) -> bytes:
     head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\n"
     return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
 
-TOKEN = _answer(
+TOKEN = answered(
     "200 OK",
     b'{"access_token": "floor", "expires_in": 3600, "token_type": "Bearer"}',
 )
-TAKEN = _answer("200 OK", b"{}")
-QUEUED = _answer("202 Accepted", b'{"id": "floor-1", "segmentCount": 1}')
+TAKEN = answered("200 OK", b"{}")
+QUEUED = answered("202 Accepted", b'{"id": "floor-1", "segmentCount": 1}')
 
 
 class Carrier(asyncio.Protocol):
@@ -36,13 +36,13 @@ class Carrier(asyncio.Protocol):
             self._left = data
             return
         self._left = b""
-        path = head[: head.index(b"\r\n")]
-        if b"/token" in path:
-            self._transport.write(TOKEN)
-        elif b"/simulator/bandwidth" in path:
-            self._transport.write(QUEUED)
-        else:
-            self._transport.write(TAKEN)
+        self._transport.write(self.answer(head[: head.index(b"\r\n")], body))
+
+    def answer(self, asked: bytes, _body: bytes) -> bytes:
+        """Return the answer to a request of which *asked* is the first line."""
+        if b"/token" in asked:
+            return TOKEN
+        return QUEUED if b"/simulator/bandwidth" in asked else TAKEN
 
 
 def _length(head: bytes) -> int:
