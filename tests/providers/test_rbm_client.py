@@ -295,6 +295,17 @@ def test_a_longer_budget_buys_more_revocations(carrier, revoke):
     assert len(carrier.seen("/v1")) == 2
 
 
+def test_a_broken_header_tells_no_number(carrier, create, caplog):
+    """What libraries log of an odd answer is theirs; the URL is not."""
+    caplog.set_level(logging.DEBUG)
+    carrier.script("/v1", Answer(200, {}, {"": "no name"}))
+
+    create()
+
+    assert PHONE[1:] not in caplog.text
+    assert "m-1" not in caplog.text
+
+
 def test_an_answer_that_drips_is_silence(carrier, create, revoke):
     """However steadily bytes come, the whole answer has the budget and no more."""
     carrier.script("/v1", Answer(200), Answer(200, {}, {DRIPPING: "slow" * 5}))

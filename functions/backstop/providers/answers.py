@@ -1,6 +1,7 @@
 """What HTTP answers and failures mean, whoever the provider is."""
 
 import io
+import logging
 import re
 import socket
 import ssl
@@ -17,6 +18,9 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from backstop.domain.message import Json
+
+# It warns of an answer's broken header with the request's URL, phone and all.
+logging.getLogger("urllib3").setLevel(logging.ERROR)
 
 _SECONDS = re.compile(r"[0-9]{1,9}")
 _BEARER = re.compile(r"[!-~]+")
