@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 TOKEN = os.environ["RBM_CLIENT_TOKENS"].encode()
 PATH = os.environ["FLOOR_DB"]
-GROUP = 256
+GROUP = int(os.environ.get("FLOOR_GROUP", "256"))
 
 _queue: SimpleQueue[tuple[bytes, asyncio.Future[None]]] = SimpleQueue()
 _started = False
