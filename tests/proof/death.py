@@ -20,6 +20,8 @@ import requests
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 60.0
+GRACE = 10.0
+"""Seconds that a platform gives a process which it told to end."""
 POLICIES = ("STRICT", "PROMPT", "CONFIRMED", "HEDGE")
 PHONES: tuple[dict[str, bool], ...] = ({}, {"online": False}, {"rcs": False})
 
@@ -32,6 +34,7 @@ class Running:
         self.environ = environ or {}
         self.url = ""
         self.slowest_start = 0.0
+        self.slowest_end = 0.0
         self._port = "0"
         self._process: subprocess.Popen[str] | None = None
 
@@ -69,8 +72,28 @@ class Running:
 
     def kill(self, how: signal.Signals = signal.SIGKILL) -> None:
         assert self._process
+        began = time.monotonic()
         self._process.send_signal(how)
         self._process.communicate(timeout=PATIENCE)
+        self.slowest_end = max(self.slowest_end, time.monotonic() - began)
+
+    @property
+    def status(self) -> int | None:
+        """How it ended, None while it runs."""
+        return self._process.returncode if self._process else None
+
+    def use(self) -> "Use":
+        """Return what it holds of the machine."""
+        assert self._process
+        process = Path(f"/proc/{self._process.pid}")
+        told = dict(
+            line.split(":", 1) for line in (process / "status").read_text().splitlines()
+        )
+        return Use(
+            memory=int(told["VmRSS"].split()[0]),
+            threads=int(told["Threads"]),
+            files=len(list((process / "fd").iterdir())),
+        )
 
     def call(self, method: str, path: str, body: Any = None) -> requests.Response:
         return requests.request(method, self.url + path, json=body, timeout=PATIENCE)
@@ -81,6 +104,15 @@ class Running:
             [(verdict,)] = database.execute("PRAGMA integrity_check")
         database.close()
         return bool(verdict == "ok")
+
+
+@dataclass(frozen=True)
+class Use:
+    """Kilobytes, threads and open files of a process."""
+
+    memory: int
+    threads: int
+    files: int
 
 
 @dataclass
@@ -103,13 +135,20 @@ class Load:
     refusals: list[str] = field(default_factory=list)
     _numbers: Iterator[int] = field(default_factory=count)
 
-    def run(self, seconds: float, *, width: int = 4) -> None:
-        """Send for a while, from several apps at once, and then kill it."""
+    def run(
+        self,
+        seconds: float,
+        *,
+        width: int = 4,
+        how: signal.Signals | None = signal.SIGKILL,
+    ) -> None:
+        """Send for a while, from several apps at once, and then kill it, if at all."""
         stop = Event()
         with ThreadPoolExecutor(width) as apps:
             working = [apps.submit(self._app, stop) for _ in range(width)]
             stop.wait(seconds)
-            self.running.kill()
+            if how:
+                self.running.kill(how)
             stop.set()
             for work in working:
                 work.result()
@@ -137,7 +176,8 @@ class Load:
 
     def _app(self, stop: Event) -> None:
         while not stop.is_set():
-            self.send()
+            if not self.send():
+                stop.wait(0.02)
 
     def _try(self, sent: Sent, *, ttl: str = "600s") -> None:
         body = {
@@ -200,3 +240,35 @@ def killed_again_and_again(state: Path, *, kills: int, seed: int) -> tuple[Load,
     assert not running.start()
     load.again()
     return load, broken_files
+
+
+def told_to_end(state: Path, *, times: int, seed: int) -> tuple[Load, list[str]]:
+    """Return the load after so many SIGTERMs, and what was wrong with the ends."""
+    running = Running(state)
+    load = Load(running, Random(seed))
+    wrong = []
+    for _ in range(times):
+        said = running.start()
+        assert not said, said
+        load.run(0.2 + load.chance.random() * 0.5, how=signal.SIGTERM)
+        if running.status != 0:
+            wrong.append(f"1: it ended with {running.status}")
+        if running.slowest_end > GRACE:
+            wrong.append(f"C6: it took {running.slowest_end:.1f} s to end")
+    assert not running.start()
+    load.again()
+    return load, wrong + load.broken()
+
+
+def soaked(state: Path, *, seconds: float, seed: int) -> tuple[Load, list[Use]]:
+    """Return the load of so many seconds, and what was held after each fifth of it."""
+    running = Running(state)
+    load = Load(running, Random(seed))
+    said = running.start()
+    assert not said, said
+    uses = []
+    for _ in range(5):
+        load.run(seconds / 5, how=None)
+        running.call("POST", "/simulator/clock", {"advance": "1200s"})
+        uses.append(running.use())
+    return load, uses

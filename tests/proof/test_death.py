@@ -10,7 +10,7 @@ from random import Random
 
 import pytest
 
-from proof.death import Load, Running, killed_again_and_again
+from proof.death import Load, Running, killed_again_and_again, soaked, told_to_end
 
 KILLS = 10
 
@@ -41,6 +41,26 @@ def test_killed_again_and_again(tmp_path: Path):
     assert broken == []
     assert broken_files == 0
     assert sum(sent.accepted for sent in load.sent) > KILLS
+
+
+def test_told_to_end_under_load(tmp_path: Path):
+    """SIGTERM: what is under way is finished or safely repeated, and it ends well."""
+    load, wrong = told_to_end(tmp_path / "state", times=1, seed=1)
+    load.running.kill()
+    print(f"slowest end {load.running.slowest_end:.1f} s")  # noqa: T201 - the figure
+
+    assert wrong == []
+    assert any(sent.accepted for sent in load.sent)
+
+
+def test_nothing_is_held_for_ever(tmp_path: Path):
+    """Pools fill, but no file and no thread stays behind for every message."""
+    load, uses = soaked(tmp_path / "state", seconds=2, seed=1)
+    load.running.kill()
+    few = len(load.sent) / 4
+
+    assert uses[-1].files - uses[0].files < few
+    assert uses[-1].threads - uses[0].threads < few
 
 
 def test_a_full_disk_is_refused_and_survived(running: Running, load: Load):
