@@ -87,6 +87,18 @@ class TestRule2:
         assert not tale.wants(Do.FALL_BACK)
         assert len(tale.message.sms) == 2
 
+    def test_a_receipt_leaves_the_untold_outcome_to_be_told(self):
+        """An attempt and a revision may have one number; they are two things."""
+        tale = unreachable()
+        tale.claim()
+        tale.hear(Kind.SMS_REFUSED, attempt=1)
+        assert tale.wants(Do.PUBLISH)
+
+        tale.hear(Kind.SMS_DELIVERED, attempt=1, event="late")
+
+        revisions = [a.attempt for a in tale.message.unfinished(Do.PUBLISH)]
+        assert revisions == [1, 2]
+
     def test_a_receipt_claims_the_lost_attempt(self):
         """A receipt with the tag of the lost attempt stops the second one."""
         tale = unreachable()
@@ -236,6 +248,21 @@ class TestRule4:
 
         assert Do.PUBLISH in {action.do for action in actions}
 
+    @pytest.mark.parametrize(
+        ("policy", "waits"), [(Policy.CONFIRMED, True), (Policy.PROMPT, False)]
+    )
+    def test_the_grace_period_is_watched_where_its_end_decides(
+        self, policy: Policy, waits: bool
+    ):
+        """PROMPT has texted by then, and has nothing to wait for."""
+        tale = Tale(policy).accepted()
+        tale.ring()
+        tale.deleted(Kind.RCS_REVOKE_FAILED)
+
+        kinds = {signal.kind for _at, signal in agenda(tale.message)}
+
+        assert (Kind.GRACE_OVER in kinds) is waits
+
 
 class TestRule5:
     """A ring before the record's next due time arms that time."""
@@ -367,6 +394,19 @@ class TestRule8:
                 actions = tale.ring()
 
         assert tale.now < tale.message.terms.deadline
+
+    def test_at_its_expiry_rbm_withdraws_a_copy_by_itself(self):
+        """A DELETE at that instant would do nothing more."""
+        tale = Tale(traffic=Traffic.TRANSACTION).accepted()
+        tale.hear(Kind.ACKNOWLEDGE)
+        tale.hear(
+            Kind.RCS_REVOKE_UNANSWERED,
+            number=tale.action(Do.REVOKE).number,
+            again_at=tale.message.terms.deadline,
+        )
+
+        assert tale.outcome is Outcome.ACKNOWLEDGED
+        assert not list(agenda(tale.message))
 
     @pytest.mark.parametrize("word", [Kind.CANCEL, Kind.ACKNOWLEDGE, Kind.OPT_OUT])
     def test_a_word_said_again_finishes_what_a_crash_left(self, word: Kind):

@@ -28,7 +28,6 @@ from backstop.domain.steps import (
     count_refusal,
     create,
     drop,
-    drop_request,
     fall_back,
     overdue,
     revoke,
@@ -130,7 +129,7 @@ def _claim(message: Message, _signal: Signal, now: datetime) -> Message:
 def _sms_evidence(message: Message, signal: Signal, now: datetime) -> Message:
     at = signal.at or now
     state = SMS_EVIDENCE[signal.kind]
-    message = drop_request(message, signal.attempt)
+    message = drop(message, Do.SEND_SMS)
 
     def fold(attempt: Attempt) -> Attempt:
         climbs = state.rank > attempt.state.rank
@@ -159,15 +158,15 @@ def _sms_evidence(message: Message, signal: Signal, now: datetime) -> Message:
     return message
 
 
-def _sms_unanswered(message: Message, signal: Signal, _now: datetime) -> Message:
-    return drop_request(message, signal.attempt)
+def _sms_unanswered(message: Message, _signal: Signal, _now: datetime) -> Message:
+    return drop(message, Do.SEND_SMS)
 
 
 def _sms_not_sent(message: Message, signal: Signal, now: datetime) -> Message:
     """Known not to have been sent: try again, but not for ever (rule 3)."""
     if not claimed(message, signal.attempt):
         return message
-    message = drop_request(message, signal.attempt)
+    message = drop(message, Do.SEND_SMS)
     again_at = signal.again_at or now
     if signal.kind is Kind.SMS_THROTTLED and again_at > _gives_up_at(message, now):
         return _sms_evidence(message, replace(signal, kind=Kind.SMS_FAILED), now)
@@ -189,7 +188,7 @@ def _sms_unsent(message: Message, signal: Signal, now: datetime) -> Message:
         or now > _gives_up_at(message, now)
     ):
         return _sms_evidence(message, replace(signal, kind=Kind.SMS_FAILED), now)
-    message = drop_request(message, signal.attempt)
+    message = drop(message, Do.SEND_SMS)
     return change_attempt(
         message,
         signal.attempt,
@@ -240,7 +239,7 @@ def _grace_over(message: Message, _signal: Signal, now: datetime) -> Message:
 def _answer_lost(message: Message, signal: Signal, now: datetime) -> Message:
     if not claimed(message, signal.attempt):
         return message
-    message = drop_request(message, signal.attempt)
+    message = drop(message, Do.SEND_SMS)
     lost = 1 + sum(attempt.lost for attempt in message.sms)
     if message.terms.policy is Policy.STRICT or lost >= LOST_ANSWERS:
         return change_attempt(

@@ -132,5 +132,4 @@ def grace_matters(message: Message) -> bool:
         return False
     if message.rcs_state.rank < Rcs.REVOKE_FAILED.rank:
         return True
-    undecided = message.closed is None and not message.sms
-    return undecided and decision(message) != decision(message, at=Phase.LATE)
+    return decision(message) != decision(message, at=Phase.LATE)

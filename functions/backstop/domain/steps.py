@@ -50,13 +50,6 @@ def tick(message: Message, number: int) -> Message:
     return keep(message, lambda action: action.number != number)
 
 
-def drop_request(message: Message, attempt: int) -> Message:
-    return keep(
-        message,
-        lambda action: not (action.do is Do.SEND_SMS and action.attempt == attempt),
-    )
-
-
 def amend(
     message: Message,
     number: int,
