@@ -123,7 +123,7 @@ def arming(effort: Effort) -> Iterator[Row]:
 
 def armed(folder: Path, seconds: float) -> float:
     database, clock = Database(folder / "armed.db"), Clock()
-    timers = SqliteTimers(database, clock, lambda *_when: None)
+    timers = SqliteTimers(database, clock, lambda _at: None)
     at = clock.now() + timedelta(hours=1)
     rate = calls(lambda n: timers.arm(MessageId(f"{n:040x}"), at=at), seconds)
     database.close()

@@ -5,7 +5,7 @@ from random import Random
 import pytest
 
 from backstop.adapters.embedded.database import Database
-from backstop.adapters.embedded.dispatcher import Dispatcher
+from backstop.adapters.embedded.dispatcher import TAKEN, WIDTH, Dispatcher
 from backstop.adapters.embedded.stores import SqliteTimers
 from backstop.adapters.system import SystemRandom
 from backstop.domain.message import message_key
@@ -154,35 +154,72 @@ class TestCalls:
         )
 
     def test_an_answer_while_it_looks_is_not_forgotten(self, platform, monkeypatch):
-        """What was answered after its row was read is not begun again."""
-        dispatcher = platform.life.dispatcher
-        begin, read = dispatcher._begin, platform.life.database.read
-        asking = threading.local()
+        """What is written down after its row was read is not begun again."""
+        database = platform.life.database
+        read, waiting, gate = database.read, database._queue.qsize, threading.Event()
 
-        def begin_slowly(lane):
-            asking.lane = lane if lane.url.endswith("/receipts") else None
-            begin(lane)
-            asking.lane = None
+        def left():
+            [(count,)] = read("SELECT count(*) FROM deliveries")
+            return count
 
         def read_and_be_overtaken(query, *values):
             rows = read(query, *values)
-            lane = getattr(asking, "lane", None)
-            if lane and lane.busy:
-                platform.receiver.release("/receipts")
-                until(lambda: not lane.busy)
+            if "receipts" in values and rows:
+                gate.set()
+                until(lambda: not left())
             return rows
 
         platform.receiver.hold("/receipts")
         platform.events.publish(event())
-        until(lambda: got(platform, "receipts"))
+        until(lambda: got(platform, "receipts") and left() == 1)
+        database.begin(lambda _connection: gate.wait())
+        until(lambda: not waiting())
+        platform.receiver.release("/receipts")
+        until(waiting)
 
-        monkeypatch.setattr(dispatcher, "_begin", begin_slowly)
-        monkeypatch.setattr(platform.life.database, "read", read_and_be_overtaken)
-        dispatcher.wake()
+        monkeypatch.setattr(database, "read", read_and_be_overtaken)
+        platform.life.dispatcher.wake()
+        until(gate.is_set)
         platform.settle()
-        dispatcher.stop()
+        platform.life.dispatcher.stop()
 
         assert len(got(platform, "receipts")) == 1
+
+    def test_a_crowd_in_hand_is_rung_a_few_at_a_time(self, platform):
+        """Whoever is rung is not rung by more at once than is said."""
+        platform.receiver.hold(RING)
+        for n in range(TAKEN + 9):
+            platform.timers.arm(message_key("crowd", str(n)), at=platform.now())
+        until(lambda: len(platform.rings()) == WIDTH)
+
+        platform.life.dispatcher.wake()
+        platform.events.publish(event())
+        until(lambda: got(platform, "receipts"))
+
+        assert len(platform.rings()) == WIDTH
+
+        platform.receiver.release(RING)
+        platform.settle()
+        assert len({ring.message for ring in platform.rings()}) == TAKEN + 9
+        assert len(platform.rings()) == TAKEN + 9
+
+    def test_a_timer_that_is_sooner_than_the_next_is_not_overslept(self, tmp_path):
+        """By a running clock, with another planned for later."""
+        clock = Clock()
+        receiver = Receiver(clock.now)
+        database = Database(tmp_path / "backstop.db")
+        dispatcher = Dispatcher(database, clock, SystemRandom(), ())
+        timers = SqliteTimers(database, clock, dispatcher.wake)
+        timers.arm(ONE, at=clock.now() + timedelta(hours=1))
+        dispatcher.start(ring=receiver.url + RING, push=str, token=TOKEN)
+        try:
+            for wait in (0.2, 0.1, 0.05):
+                timers.arm(ONE, at=clock.now() + timedelta(seconds=wait))
+            until(lambda: len(receiver.at(RING)) == 3, within=2)
+        finally:
+            dispatcher.stop()
+            database.close()
+            receiver.close()
 
     def test_a_start_at_a_standstill_takes_up_what_is_due(self, tmp_path):
         """A clock that is paused between two microseconds delays nothing."""
@@ -191,7 +228,7 @@ class TestCalls:
         receiver = Receiver(clock.now)
         database = Database(tmp_path / "backstop.db")
         dispatcher = Dispatcher(database, clock, SystemRandom(), ())
-        SqliteTimers(database, clock, lambda: None).arm(ONE, at=clock.now())
+        SqliteTimers(database, clock, lambda _at: None).arm(ONE, at=clock.now())
 
         dispatcher.start(ring=receiver.url + RING, push=str, token=TOKEN)
         try:

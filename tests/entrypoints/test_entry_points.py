@@ -93,7 +93,7 @@ def backstop(tmp_path, log, rbm_key, monkeypatch):
                 wiring.Embedded(
                     messages=SqliteMessages(database),
                     recipients=SqliteRecipients(database),
-                    timers=SqliteTimers(database, clock, lambda: None),
+                    timers=SqliteTimers(database, clock, lambda _at: None),
                     events=SqliteEvents(database, clock, (), lambda: None),
                     clock=clock,
                     random=SystemRandom(),

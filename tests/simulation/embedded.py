@@ -34,7 +34,7 @@ class OnDisk:
         )
         self.messages = SqliteMessages(self._database)
         self.recipients = SqliteRecipients(self._database)
-        self.timers = SqliteTimers(self._database, clock, lambda: None)
+        self.timers = SqliteTimers(self._database, clock, lambda _at: None)
         self.events = SqliteEvents(self._database, clock, subscribers, lambda: None)
 
     def due(self, now: datetime) -> list[Job]:

@@ -217,7 +217,7 @@ class Desk:
         self._events = SqliteEvents(
             self.database, self.clock, SUBSCRIPTIONS, lambda: None
         )
-        self._timers = SqliteTimers(self.database, self.clock, lambda: None)
+        self._timers = SqliteTimers(self.database, self.clock, lambda _at: None)
 
     def close(self) -> None:
         self.database.close()

@@ -122,14 +122,15 @@ class Database:
         Raises what *change* raised (then nothing of it is kept), or Unavailable
         when it could not be committed.
         """
+        return self.begin(change).result()
+
+    def begin(self, change: Change[T]) -> Future[T]:
+        """Begin what `write` waits for. Raises Unavailable, when it is closed."""
         if not self._thread.is_alive():
             raise Unavailable("closed")
         done: Future[T] = Future()
         self._queue.put((change, done))  # type: ignore[arg-type]
-        try:
-            return done.result()
-        except sqlite3.Error as error:
-            raise Unavailable(str(error)) from error
+        return done
 
     def read(self, query: str, *values: object) -> list[Any]:
         """Return the rows of *query* over what is committed. Raises Unavailable."""
@@ -194,10 +195,15 @@ class Database:
             if self._writer.in_transaction:
                 self._writer.execute("ROLLBACK")
             for _change, done in group:
-                done.set_exception(error)
+                done.set_exception(_told(error))
             return
         for done, result, failure in results:
             if failure is None:
                 done.set_result(result)
             else:
-                done.set_exception(failure)
+                done.set_exception(_told(failure))
+
+
+def _told(error: BaseException) -> BaseException:
+    """Return what the caller is told of *error*."""
+    return Unavailable(str(error)) if isinstance(error, sqlite3.Error) else error

@@ -6,20 +6,20 @@ answered, so a killed process forgets nothing, and "idle" is a question to the
 file.
 """
 
+import asyncio
 import json
 import logging
+import sqlite3
 import threading
 from base64 import b64encode
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Protocol
 
-import urllib3
-
-from backstop.adapters.embedded.database import Database
+from backstop.adapters.embedded.database import Change, Database
+from backstop.adapters.embedded.posting import FAILURES, Post
 from backstop.adapters.embedded.stores import Subscription, forget_old
 from backstop.adapters.records import instant, micros
 from backstop.domain.times import format_time
@@ -28,6 +28,10 @@ from backstop.ports import Random
 
 WIDTH = 12
 """Requests under way in one lane."""
+
+TAKEN = 64
+"""Jobs that a lane has in hand: beside those, what is next, and what was answered
+and is being written down, so that no request waits for the disk."""
 
 ANSWER_WAIT = 60.0
 """Seconds of the machine's time that a handler may take: an ack deadline."""
@@ -66,25 +70,43 @@ class MovableClock(Protocol):
         """Call *callback* after every jump and change of pace."""
 
 
+_NEVER = 2**63 - 1
+
+_Key = tuple[Any, Any]
+
+
 @dataclass(frozen=True)
 class _Job:
-    key: tuple[object, ...]
+    key: _Key
     tries: int
-    url: str
     body: bytes
 
 
-@dataclass
+@dataclass(eq=False)
 class _Lane:
     """One queue in the file: what is due in it, and what an answer does to it."""
 
     subscription: Subscription | None
-    url: str
-    busy: set[tuple[object, ...]] = field(default_factory=set)
+    post: Post
+    busy: set[_Key] = field(default_factory=set)
+    slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(WIDTH))
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """What came of a job: None is a 2xx, anything else why it is put off."""
+
+    lane: _Lane
+    job: _Job
+    reason: str | None
 
 
 class Dispatcher:
-    """Rings and pushes what is due, when it is due, at least once."""
+    """Rings and pushes what is due, when it is due, at least once.
+
+    All of it happens in one thread's event loop, but for commits. Answers are
+    written down together: those that come during one commit, in the next.
+    """
 
     def __init__(
         self,
@@ -98,48 +120,50 @@ class Dispatcher:
         self._random = random
         self._subscriptions = subscriptions
         self._lanes: list[_Lane] = []
-        self._headers: dict[str, str] = {}
-        self._changed = threading.Condition()
-        self._dirty = False
+        self._answers: list[_Answer] = []
+        self._writing = False
+        self._tasks: set[asyncio.Task[None]] = set()
         self._cleaned_at = clock.now()
         self._stopping = False
-        self._ended = threading.Event()
-        self._threads: ThreadPoolExecutor | None = None
-        self._loop: threading.Thread | None = None
-        self._http = urllib3.PoolManager(maxsize=64, retries=False)
+        # Guards these two, which any thread may ask and set.
+        self._lock = threading.Lock()
+        self._next = _NEVER
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._thread: threading.Thread | None = None
         clock.on_change(self.wake)
 
     def start(self, *, ring: str, push: Callable[[str], str], token: str) -> None:
         """Begin. Timers ring at *ring*; *push* completes a subscriber's endpoint."""
-        self._headers = {
+        headers = {
             "Content-Type": "application/json",
             "Authorization": f"Bearer {token}",
         }
-        self._lanes = [_Lane(None, ring)] + [
-            _Lane(subscription, push(subscription.endpoint))
+        post = partial(Post, headers=headers, patience=ANSWER_WAIT)
+        self._lanes = [_Lane(None, post(ring))] + [
+            _Lane(subscription, post(push(subscription.endpoint)))
             for subscription in self._subscriptions
         ]
-        self._threads = ThreadPoolExecutor(WIDTH * len(self._lanes), "dispatch")
-        self._loop = threading.Thread(target=self._run, name="dispatcher", daemon=True)
-        self._loop.start()
+        self._thread = threading.Thread(
+            target=lambda: asyncio.run(self._run()), name="dispatcher", daemon=True
+        )
+        self._thread.start()
 
     def stop(self) -> None:
         """Stop beginning anything, and wait for what is under way."""
-        with self._changed:
-            self._stopping = True
-            self._ended.set()
-            self._changed.notify()
-        if self._loop:
-            self._loop.join()
-        if self._threads:
-            self._threads.shutdown()
-        self._http.clear()
+        self._stopping = True
+        self.wake()
+        if self._thread:
+            self._thread.join()
 
-    def wake(self) -> None:
-        """Look again: something may be due, or due earlier."""
-        with self._changed:
-            self._dirty = True
-            self._changed.notify()
+    def wake(self, at: datetime | None = None) -> None:
+        """Look again, when *at* has come if that is given: something may be due."""
+        wanted = micros(at) if at else 0
+        with self._lock:
+            if wanted < self._next:
+                self._next = wanted
+                if self._loop:
+                    self._loop.call_soon_threadsafe(self._plan)
 
     def idle(self) -> bool:
         """Whether nothing is due and nothing under way."""
@@ -154,100 +178,105 @@ class Dispatcher:
         )
         return None if next_at is None else instant(next_at)
 
-    def _run(self) -> None:
-        while not self._stopping:
-            try:
-                with self._changed:
-                    self._changed.wait_for(
-                        lambda: self._dirty or self._stopping, timeout=self._patience()
-                    )
-                    self._dirty = False
-                self._clean()
-                for lane in self._lanes:
-                    self._begin(lane)
-            except Unavailable as error:
-                # A full or failing disk: go on when it does.
-                _log.error("dispatcher_failed", extra={"cause": type(error).__name__})
-                self._ended.wait(FAILED_WAIT)
+    async def _run(self) -> None:
+        self._ended = asyncio.Event()
+        with self._lock:
+            self._loop = asyncio.get_running_loop()
+        self._look()
+        await self._ended.wait()
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+        with self._lock:
+            self._loop = None
+        for lane in self._lanes:
+            await lane.post.close()
 
-    def _clean(self) -> None:
+    def _look(self) -> None:
+        # Before anything is asked: whoever wakes us from here on is heard.
+        with self._lock:
+            self._next = _NEVER
+        if self._stopping:
+            self._ended.set()
+            return
         now = self._clock.now()
         if now >= self._cleaned_at + CLEANING:
             self._cleaned_at = now
-            self._database.write(partial(forget_old, before=now - RETENTION))
+            self._spawn(self._clean(now - RETENTION))
+        self._begin(self._lanes)
 
-    def _patience(self) -> float:
-        """Return the machine's seconds until it is time to look again."""
+    def _begin(self, lanes: Iterable[_Lane]) -> None:
+        """Begin what is due in these, and plan when to look again."""
+        if self._stopping:
+            return
+        try:
+            following = min(self._begin_lane(lane) for lane in lanes)
+        except Unavailable as error:
+            # A full or failing disk: go on when it does.
+            _failed(error)
+            self._sleep(FAILED_WAIT)
+            return
+        with self._lock:
+            self._next = min(self._next, following)
+        self._plan()
+
+    def _plan(self) -> None:
+        at = self._next
+        wait: float | None = 0.0
+        if at > micros(self._clock.now()):
+            wait = None if at == _NEVER else self._clock.seconds_until(instant(at))
+        self._sleep(LONGEST_SLEEP if wait is None else min(wait, LONGEST_SLEEP))
+
+    def _sleep(self, seconds: float) -> None:
+        """Look again after so much of the machine's time, and not before."""
+        if self._timer:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._look)
+
+    def _begin_lane(self, lane: _Lane) -> int:
+        """Begin what is due; return when more will be. Answers wake a full lane."""
+        if len(lane.busy) >= TAKEN:
+            return _NEVER
         now = micros(self._clock.now())
-        waits = [
-            0.0 if at <= now else self._clock.seconds_until(instant(at))
-            for lane in self._lanes
-            if (at := self._next(lane, now)) is not None
-        ]
-        wait = min((wait for wait in waits if wait is not None), default=LONGEST_SLEEP)
-        return min(wait, LONGEST_SLEEP)
+        for next_at, key, tries in self._earliest(lane):
+            if key in lane.busy:
+                continue
+            if next_at > now:
+                return next_at
+            if len(lane.busy) >= TAKEN:
+                break
+            job = _Job(key, tries, self._body(lane, key, tries))
+            lane.busy.add(key)
+            self._spawn(self._deliver(lane, job))
+        return _NEVER
 
-    def _next(self, lane: _Lane, now: int) -> int | None:
-        """Return when the lane has more to begin; a full one is woken by answers."""
-        if len(lane.busy) >= WIDTH:
-            return None
-        if self._due(lane, now):
-            return now
+    def _earliest(self, lane: _Lane) -> Iterator[tuple[int, _Key, int]]:
+        """Return what is first in the lane, all that is in hand and one more."""
+        limit = TAKEN + 1
         if lane.subscription is None:
             rows = self._database.read(
-                "SELECT min(next_at) FROM timers WHERE next_at > ?", now
+                "SELECT next_at, message, due_at, tries FROM timers"
+                " ORDER BY next_at LIMIT ?",
+                limit,
             )
         else:
             rows = self._database.read(
-                "SELECT min(next_at) FROM deliveries"
-                " WHERE subscription = ? AND NOT dead AND next_at > ?",
+                "SELECT next_at, seq, subscription, tries FROM deliveries"
+                " WHERE subscription = ? AND NOT dead ORDER BY next_at LIMIT ?",
                 lane.subscription.name,
-                now,
-            )
-        found: int | None = rows[0][0]
-        return found
-
-    def _begin(self, lane: _Lane) -> None:
-        for job in self._due(lane, micros(self._clock.now())):
-            if len(lane.busy) < WIDTH and self._threads:
-                lane.busy.add(job.key)
-                self._threads.submit(self._deliver, lane, job)
-
-    def _due(self, lane: _Lane, now: int) -> list[_Job]:
-        """Return what is due and not under way."""
-        # Asked before the file is: a row that is answered while it is read was
-        # busy, and must not be begun again.
-        busy = set(lane.busy)
-        limit = WIDTH + len(busy)
-        if lane.subscription is None:
-            rows = self._database.read(
-                "SELECT message, due_at, tries FROM timers WHERE next_at <= ?"
-                " ORDER BY next_at LIMIT ?",
-                now,
                 limit,
             )
-            return [self._ring(lane, *row) for row in rows if row[:2] not in busy]
-        name = lane.subscription.name
-        rows = self._database.read(
-            "SELECT seq, tries, published_at, attributes, data"
-            " FROM deliveries JOIN events USING (seq)"
-            " WHERE subscription = ? AND NOT dead AND next_at <= ?"
-            " ORDER BY next_at LIMIT ?",
-            name,
-            now,
-            limit,
+        return ((row[0], row[1:3], row[3]) for row in rows)
+
+    def _body(self, lane: _Lane, key: _Key, tries: int) -> bytes:
+        body = self._push(key, tries) if lane.subscription else _ring(key)
+        return json.dumps(body).encode()
+
+    def _push(self, key: _Key, tries: int) -> dict[str, object]:
+        seq, name = key
+        [(published_at, attributes, data)] = self._database.read(
+            "SELECT published_at, attributes, data FROM events WHERE seq = ?", seq
         )
-        return [
-            self._push(lane, name, row) for row in rows if (row[0], name) not in busy
-        ]
-
-    def _ring(self, lane: _Lane, message: str, due_at: int, tries: int) -> _Job:
-        body = {"message": message, "dueAt": format_time(instant(due_at))}
-        return _Job((message, due_at), tries, lane.url, json.dumps(body).encode())
-
-    def _push(self, lane: _Lane, name: str, row: tuple[Any, ...]) -> _Job:
-        seq, tries, published_at, attributes, data = row
-        body = {
+        return {
             "message": {
                 "data": b64encode(data).decode(),
                 "attributes": json.loads(attributes),
@@ -257,68 +286,90 @@ class Dispatcher:
             "subscription": name,
             "deliveryAttempt": tries + 1,
         }
-        return _Job((seq, name), tries, lane.url, json.dumps(body).encode())
 
-    def _deliver(self, lane: _Lane, job: _Job) -> None:
-        reason = self._post(job)
+    def _spawn(self, work: Coroutine[object, object, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _deliver(self, lane: _Lane, job: _Job) -> None:
         try:
-            if reason is None:
-                self._finish(lane, job)
-            else:
-                self._put_off(lane, job, reason)
-        except Unavailable as error:
-            # It will be begun again, but not in a tight loop.
-            _log.error("dispatcher_failed", extra={"cause": type(error).__name__})
-            self._ended.wait(FAILED_WAIT)
-        finally:
-            lane.busy.discard(job.key)
-            self.wake()
+            async with lane.slots:
+                status = await lane.post(job.body)
+        except FAILURES as error:
+            reason: str | None = type(error).__name__
+        else:
+            ok = 200 <= status < 300  # noqa: PLR2004 - HTTP's own words
+            reason = None if ok else f"HTTP {status}"
+        self._answers.append(_Answer(lane, job, reason))
+        if not self._writing:
+            self._writing = True
+            self._spawn(self._write_down())
 
-    def _post(self, job: _Job) -> str | None:
-        """Return None for a 2xx, else what came instead."""
-        try:
-            answer = self._http.request(
-                "POST",
-                job.url,
-                body=job.body,
-                headers=self._headers,
-                timeout=ANSWER_WAIT,
-                redirect=False,
-            )
-        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-            return type(error).__name__
-        ok = 200 <= answer.status < 300  # noqa: PLR2004 - HTTP's own words
-        return None if ok else f"HTTP {answer.status}"
+    async def _write_down(self) -> None:
+        """Let the file know of all answers, as many at a time as there are."""
+        while self._answers:
+            answers, self._answers = self._answers, []
+            try:
+                await self._commit(partial(self._settle, answers))
+            except Unavailable as error:
+                # They will be begun again, but not in a tight loop.
+                _failed(error)
+                await asyncio.sleep(FAILED_WAIT)
+            for answer in answers:
+                answer.lane.busy.discard(answer.job.key)
+            self._begin({answer.lane for answer in answers})
+        self._writing = False
 
-    def _finish(self, lane: _Lane, job: _Job) -> None:
-        table, where = _place(lane)
-        self._database.write(
-            lambda connection: connection.execute(
-                f"DELETE FROM {table} WHERE {where}",  # noqa: S608 - our own words
-                job.key,
-            )
-        )
-
-    def _put_off(self, lane: _Lane, job: _Job, reason: str) -> None:
-        longest = LONGEST_PUSH_BACKOFF if lane.subscription else LONGEST_RING_BACKOFF
-        wait = min(SHORTEST_BACKOFF * 2 ** min(job.tries, 12), longest)
-        next_at = micros(self._clock.now() + wait * (0.5 + self._random.random() / 2))
-        tries = job.tries + 1
-        table, where = _place(lane)
-        changes = "next_at = ?, tries = ?"
-        values: tuple[object, ...] = (next_at, tries)
-        if lane.subscription:
-            changes += ", dead = ?, reason = ?"
-            values += (tries >= DEAD_AFTER, reason)
-        self._database.write(
-            lambda connection: connection.execute(
+    def _settle(
+        self, answers: Sequence[_Answer], connection: sqlite3.Connection
+    ) -> None:
+        for answer in answers:
+            table, where = _place(answer.lane)
+            if answer.reason is None:
+                connection.execute(
+                    f"DELETE FROM {table} WHERE {where}",  # noqa: S608 - our own words
+                    answer.job.key,
+                )
+                continue
+            changes, values = self._put_off(answer)
+            connection.execute(
                 f"UPDATE {table} SET {changes} WHERE {where}",  # noqa: S608 - our own words
-                (*values, *job.key),
+                (*values, *answer.job.key),
             )
-        )
+
+    def _put_off(self, answer: _Answer) -> tuple[str, tuple[object, ...]]:
+        pushed = answer.lane.subscription is not None
+        longest = LONGEST_PUSH_BACKOFF if pushed else LONGEST_RING_BACKOFF
+        tries = answer.job.tries
+        wait = min(SHORTEST_BACKOFF * 2 ** min(tries, 12), longest)
+        next_at = micros(self._clock.now() + wait * (0.5 + self._random.random() / 2))
+        changes, values = "next_at = ?, tries = ?", (next_at, tries + 1)
+        if not pushed:
+            return changes, values
+        dead = tries + 1 >= DEAD_AFTER
+        return f"{changes}, dead = ?, reason = ?", (*values, dead, answer.reason)
+
+    async def _clean(self, before: datetime) -> None:
+        try:
+            await self._commit(partial(forget_old, before=before))
+        except Unavailable as error:
+            _failed(error)
+
+    async def _commit(self, change: Change[None]) -> None:
+        await asyncio.wrap_future(self._database.begin(change))
+
+
+def _ring(key: _Key) -> dict[str, object]:
+    message, due_at = key
+    return {"message": message, "dueAt": format_time(instant(due_at))}
 
 
 def _place(lane: _Lane) -> tuple[str, str]:
     if lane.subscription is None:
         return "timers", "message = ? AND due_at = ?"
     return "deliveries", "seq = ? AND subscription = ?"
+
+
+def _failed(error: Unavailable) -> None:
+    _log.error("dispatcher_failed", extra={"cause": type(error).__name__})

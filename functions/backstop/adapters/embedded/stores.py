@@ -228,8 +228,9 @@ class SqliteTimers:
     """Keeps timers until their ring was answered; `Dispatcher` rings them."""
 
     def __init__(
-        self, database: Database, clock: Clock, armed: Callable[[], None]
+        self, database: Database, clock: Clock, armed: Callable[[datetime], None]
     ) -> None:
+        """Say *armed* when a timer is, and for when."""
         self._database = database
         self._clock = clock
         self._armed = armed
@@ -248,7 +249,7 @@ class SqliteTimers:
                 due_at += 1
 
         self._database.write(insert)
-        self._armed()
+        self._armed(at)
 
     def disarm(self, message: MessageId, *, at: datetime) -> None:
         key = (message, micros(at))
