@@ -141,13 +141,16 @@ def send(
 
 def cancel(ports: Ports, plan: Plan) -> str | None:
     """Return why the message is closed, as the answer says, None if there is none."""
-    message = follow.cancel(ports, message_key(AGENT, plan.name))
-    return None if message is None else str(message.closed or "")
+    return _say(ports, plan, follow.cancel)
 
 
 def acknowledge(ports: Ports, plan: Plan) -> str | None:
-    message = follow.acknowledge(ports, message_key(AGENT, plan.name))
-    return None if message is None else str(message.closed or "")
+    return _say(ports, plan, follow.acknowledge)
+
+
+def _say(ports: Ports, plan: Plan, word: Any) -> str | None:
+    found = ports.messages.load(message_key(AGENT, plan.name))
+    return None if found is None else str(word(ports, found).closed or "")
 
 
 def look(ports: Ports, message: str) -> dict[str, Any] | None:

@@ -40,7 +40,7 @@ from backstop.domain.message import (
 from backstop.domain.queued import Queued
 from backstop.domain.signal import Kind, Signal
 from backstop.errors import Refusal, Refused, Unanswered
-from backstop.ports import Ports
+from backstop.ports import Ports, Stored
 from backstop.usecases.accept import Order, accept
 from backstop.usecases.consent import consent
 from backstop.usecases.follow import NotYet, acknowledge, cancel, report, ring
@@ -277,10 +277,19 @@ class Desk:
         return sent
 
     def cancel(self) -> None:
-        self.survive(lambda: cancel(self.ports(rcs=True), self.key))
+        self._say(cancel)
 
     def acknowledge(self) -> None:
-        self.survive(lambda: acknowledge(self.ports(rcs=True), self.key))
+        self._say(acknowledge)
+
+    def _say(self, word: Callable[[Ports, Stored[Message]], Message]) -> None:
+        def say() -> None:
+            ports = self.ports(rcs=True)
+            found = ports.messages.load(self.key)
+            assert found
+            word(ports, found)
+
+        self.survive(say)
 
     def opt_out(self) -> None:
         choice = Choice(

@@ -45,7 +45,7 @@ from backstop.edge.asked import (
 )
 from backstop.edge.device import Device
 from backstop.edge.passage import Passage, Way
-from backstop.ports import Ports, Relay
+from backstop.ports import Ports, Relay, Stored
 from backstop.providers.rbm import content
 from backstop.providers.rbm.face import compose
 from backstop.settings import Settings
@@ -239,7 +239,7 @@ class Api:
         return answer(consent_view(phone, agent.name, known))
 
     def _get(self, phone: str, name: str, query: Mapping[str, str]) -> Response:
-        return answer(agent_message(self._find(phone, name, query)))
+        return answer(agent_message(self._find(phone, name, query).value))
 
     def _list(self, phone: str, query: Mapping[str, str]) -> Response:
         size = query.get("pageSize", str(PAGE_SIZE))
@@ -262,7 +262,7 @@ class Api:
 
     def _cancel(self, phone: str, name: str, query: Mapping[str, str]) -> Response:
         found = self._find(phone, name, query)
-        message = cancel(self._ports, found.id) or found
+        message = cancel(self._ports, found)
         if message.closed is not Closed.CANCELLED:
             raise Problem(
                 404,
@@ -274,15 +274,15 @@ class Api:
 
     def _acknowledge(self, phone: str, name: str, query: Mapping[str, str]) -> Response:
         found = self._find(phone, name, query)
-        return answer(agent_message(acknowledge(self._ports, found.id) or found))
+        return answer(agent_message(acknowledge(self._ports, found)))
 
-    def _find(self, phone: str, name: str, query: Mapping[str, str]) -> Message:
+    def _find(self, phone: str, name: str, query: Mapping[str, str]) -> Stored[Message]:
         check_id("messageId", name)
         key = message_key(self._agent(query).name, name)
         stored = self._ports.messages.load(key)
         if stored is None or stored.value.phone != phone:
             raise Problem(404, "no such message")
-        return stored.value
+        return stored
 
     def _agent(self, query: Mapping[str, str]) -> Agent:
         return find_agent(self._settings.agents, query.get("agentId", ""))

@@ -10,7 +10,7 @@ from backstop.domain.agenda import due
 from backstop.domain.event import Event
 from backstop.domain.message import Message, MessageId, message_key
 from backstop.domain.signal import Kind, Signal
-from backstop.ports import Ports, Timers
+from backstop.ports import Ports, Stored, Timers
 from backstop.usecases.handle import SEND_TIMEOUT, handle
 from backstop.usecases.lines import log_ring
 
@@ -52,14 +52,19 @@ class _Elsewhen:
         self.timers.disarm(message, at=at)
 
 
-def cancel(ports: Ports, message: MessageId) -> Message | None:
+def cancel(ports: Ports, found: Stored[Message]) -> Message:
     """Revoke, and send nothing more, unless an SMS was claimed already."""
-    return handle(ports, message, lambda _m, _now: [Signal(kind=Kind.CANCEL)])
+    return _say(ports, found, Signal(kind=Kind.CANCEL))
 
 
-def acknowledge(ports: Ports, message: MessageId) -> Message | None:
+def acknowledge(ports: Ports, found: Stored[Message]) -> Message:
     """The user has acted: revoke what can be revoked, send nothing more."""
-    return handle(ports, message, lambda _m, _now: [Signal(kind=Kind.ACKNOWLEDGE)])
+    return _say(ports, found, Signal(kind=Kind.ACKNOWLEDGE))
+
+
+def _say(ports: Ports, found: Stored[Message], word: Signal) -> Message:
+    message = found.value
+    return handle(ports, message.id, lambda _m, _now: [word], found) or message
 
 
 def report(

@@ -58,13 +58,18 @@ ASKING = frozenset({Do.CREATE, Do.REVOKE, Do.SEND_SMS})
 TELLING = (Do.PUBLISH, Do.FALL_BACK)
 
 
-def handle(ports: Ports, message: MessageId, signals: Signals) -> Message | None:
+def handle(
+    ports: Ports,
+    message: MessageId,
+    signals: Signals,
+    known: Stored[Message] | None = None,
+) -> Message | None:
     """Let *signals* happen to the message, do what follows, and return it.
 
-    Returns None when there is no such message. Raises whatever a port raised:
-    then nothing may be acknowledged.
+    It is read unless it is *known*. Returns None when there is no such message.
+    Raises whatever a port raised: then nothing may be acknowledged.
     """
-    saved = _change(ports, message, signals)
+    saved = _change(ports, message, signals, known)
     return None if saved is None else act(ports, *saved)
 
 
@@ -124,8 +129,8 @@ def _change(
 ) -> tuple[Step, int] | None:
     """Advance and save in one commit, again until nobody came between.
 
-    What this call itself saved last is *known*: it need not be read again to be
-    changed, since a commit fails if it is no longer the newest.
+    What is *known* need not be read again to be changed, since a commit fails if it
+    is no longer the newest.
     """
     for _ in range(SAVES):
         stored = known or ports.messages.load(message)
