@@ -3,7 +3,7 @@
     python receipts.py PORT CALLBACK_URL
 
 It is brought as Bandwidth brings it: without credentials first, and with them when they
-are asked for.
+are asked for. RBM does not know the phone of a message whose id says "unreachable".
 """
 
 import asyncio
@@ -20,6 +20,7 @@ from machine.credentials import DEFAULTS
 
 CALLERS = 32
 TRANSIT = 0.2
+UNREACHABLE = answered("404 Not Found", b'{"error": {"code": 404}}')
 CREDENTIALS = b64encode(DEFAULTS["BANDWIDTH_CALLBACKS"].encode()).decode()
 
 _receipts: asyncio.Queue[bytes] = asyncio.Queue()
@@ -30,6 +31,8 @@ class Receipting(Carrier):
     """One connection."""
 
     def answer(self, asked: bytes, body: bytes) -> bytes:
+        if b"unreachable" in asked:
+            return UNREACHABLE
         if b"/messages" not in asked or b"/simulator/bandwidth" not in asked:
             return super().answer(asked, body)
         name = f"floor-{next(_numbers)}"
