@@ -5,12 +5,13 @@ table below, a checked phone, known parameters. Nothing else of the caller's goe
 along but the body and its type; its credentials least of all.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Self
 
 import msgspec
-from anyio import fail_after, from_thread, move_on_after
+from anyio import fail_after, move_on_after
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -229,12 +230,15 @@ class _Parts:
     """
 
     def __init__(self, request: Request, limit: int) -> None:
+        self._loop = asyncio.get_running_loop()
         self._stream: AsyncIterator[bytes] = aiter(request.stream())
         self._limit = limit
         self._size = 0
 
     def __iter__(self) -> Iterator[bytes]:
-        while part := from_thread.run(self._next):
+        while part := asyncio.run_coroutine_threadsafe(
+            self._next(), self._loop
+        ).result():
             yield part
 
     async def drain(self) -> bool:
