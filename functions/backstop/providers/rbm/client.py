@@ -18,6 +18,7 @@ from backstop.domain.message import Json
 from backstop.errors import ProviderError, Refusal, Refused, Throttled, Unanswered
 from backstop.ports import Relayed
 from backstop.providers.answers import (
+    LeanSession,
     accepted,
     access_token,
     json_object,
@@ -407,7 +408,11 @@ def _authorised_session(key: Json, pool: int) -> requests.Session:
         token_uri=key["token_uri"],
         scopes=[SCOPE],
     )
-    session = AuthorizedSession(  # type: ignore[no-untyped-call]
+
+    class Session(AuthorizedSession, LeanSession):
+        """Beneath google-auth's part, which stays as it is."""
+
+    session = Session(  # type: ignore[no-untyped-call]
         credentials, auth_request=_TokenEndpoint(key["token_uri"], pool)
     )
     pooled(session, pool)
