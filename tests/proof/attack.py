@@ -6,11 +6,13 @@ from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Callable, Iterator
 from hashlib import sha512
 from pathlib import Path
+from random import Random
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from backstop.providers.rbm import wire as rbm
 from entrypoints.caller import (
     CLIENT_TOKEN,
     CREDENTIALS,
@@ -415,3 +417,44 @@ def flips(raw: bytes) -> Iterator[bytes]:
     for at in range(len(raw)):
         for bit in range(8):
             yield raw[:at] + bytes((raw[at] ^ 1 << bit,)) + raw[at + 1 :]
+
+
+FLIPS = 8 * (len(DATA) + len(sign(DATA)))
+
+
+def believed_changes(others: int, seed: int) -> Iterator[str]:
+    """Yield what is believed of the signed payload with anything changed in it."""
+    tokens, good, chance = (CLIENT_TOKEN.encode(),), sign(DATA).encode(), Random(seed)
+    cases = [(data, good) for data in flips(DATA)]
+    cases += [(DATA, signature) for signature in flips(good)]
+    for _ in range(others):
+        pair = [DATA, good]
+        which = chance.randrange(2)
+        pair[which] = _changed(chance, pair[which])
+        if pair[which] != (DATA, good)[which]:
+            cases.append((pair[0], pair[1]))
+    for data, signature in cases:
+        try:
+            rbm.verify(rbm.parse(envelope(data)), signature, tokens)
+        except rbm.Forged:
+            continue
+        yield f"{data[:80]!r} under {signature[:20]!r}"
+
+
+def _changed(chance: Random, raw: bytes) -> bytes:
+    """Cut off, add, exchange, double or recode a part."""
+    at, to = sorted(chance.choices(range(len(raw) + 1), k=2))
+    some = chance.randbytes(chance.randrange(1, 9))
+    return chance.choice(
+        (
+            raw[:at],
+            raw[at + 1 :],
+            raw[:at] + some + raw[at:],
+            raw[:at] + some + raw[to:],
+            raw[:at] + raw[at:to] * 2 + raw[to:],
+            raw[:at] + raw[at:to].swapcase() + raw[to:],
+            raw[:at] + raw[at:to][::-1] + raw[to:],
+            raw + b"\n" * len(some),
+            raw.decode().encode("utf-16"),
+        )
+    )

@@ -43,6 +43,10 @@ FAULTS: tuple[dict[str, Any], ...] = (
     {"duplicate": True},
 )
 
+RETRIED = ({"status": 500}, {"status": 429}, {"drop": "answers"}, {"drop": "requests"})
+MOST_RETRIED = 8
+"""Lives under a fault that is tried again, in seconds that no clock of ours moves."""
+
 
 @dataclass
 class Aviary:
@@ -52,14 +56,16 @@ class Aviary:
     seed: int
     call: Caller = field(init=False)
     errors: list[Answer] = field(default_factory=list)
+    lived: int = 0
 
     def __post_init__(self) -> None:
         self.call = Caller(self.machine)
 
-    def live(self, numbers: range) -> None:
-        """Send one message for each number, and everything that may befall it."""
+    def live(self, lives: int) -> None:
+        """Send so many messages, and everything that may befall them."""
+        begin, self.lived = self.lived, self.lived + max(0, lives)
         with ThreadPoolExecutor(8) as apps:
-            list(apps.map(self._one, numbers))
+            list(apps.map(self._one, range(begin, self.lived)))
         self.call("POST", "/simulator/clock", {"advance": "900s"}, wait=600)
 
     def fault(self, faults: dict[str, Any]) -> None:
@@ -148,15 +154,16 @@ def told(
     root.setLevel(logging.DEBUG)
     threads: set[str] = set()
     try:
+        share = max(1, lives // (len(faults) + 1))
         with standstill(state) as machine:
             aviary = Aviary(machine, seed)
-            share = max(1, lives // (len(faults) + 1))
-            for number, fault in enumerate(faults):
+            for fault in faults:
                 aviary.fault(fault)
-                aviary.live(range(number * share, (number + 1) * share))
+                aviary.live(min(share, MOST_RETRIED) if fault in RETRIED else share)
             aviary.fault({})
             with without(CRASHES):
-                aviary.live(range(len(faults) * share, len(faults) * share + share))
+                aviary.live(share)
+            aviary.live(lives - aviary.lived)
             threads = {thread.name for thread in threading.enumerate()}
             letters = aviary.call("GET", "/simulator/dead-letters").json["deadLetters"]
     finally:
@@ -175,7 +182,7 @@ def told(
     }
     assert len(aviary.errors) > lives
     assert '"crash"' in places["the log"]
-    return list(_heard(places)), (len(faults) + 1) * share
+    return list(_heard(places)), aviary.lived
 
 
 def _arguments() -> str:

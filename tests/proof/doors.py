@@ -35,6 +35,9 @@ METHODS = (
     *("PROPFIND", "post", "X" * 200, "G\x7fT"),
 )
 LENGTHS = ("-1", "x", "99999999999999999999", "1, 2", "", "1_0", "+2", "0x2")
+ROUND = 120
+"""Rude requests of one round, about."""
+
 WIDTH = 8
 ALL = 10**6
 
@@ -308,7 +311,7 @@ def _odd_paths(call: Caller) -> Wrong:
 def rude(machine: Machine, tries: int) -> Wrong:
     """S3: what no fuzzer of payloads sends: methods, lengths, depths and bombs."""
     call = Caller(machine)
-    for _ in range(max(1, tries // 200)):
+    for _ in range(max(1, tries // ROUND)):
         for door in DOORS:
             yield from _odd_requests(call, door)
             for raw in _shapes():

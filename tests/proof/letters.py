@@ -45,7 +45,7 @@ class Hour:
         lines = [json.loads(line)["message"] for line in log.read_text().splitlines()]
         letters = self._letters()
         tried = sum(letter.tries for letter in letters)
-        wanted = len(self._phones) * 3 // 2 + POISON
+        wanted = (len(self._phones) * 3 + 1) // 2 + POISON
         self._check(len(letters) == wanted, f"{len(letters)} letters, not {wanted}")
         self._check(
             all(letter.tries == DEAD_AFTER for letter in letters),

@@ -43,12 +43,17 @@ PHONE = re.compile(r"\+1555(3[0-9]{6})")
 
 @dataclass(frozen=True)
 class Asked:
-    """One request to a carrier, by the messages' clock."""
+    """One request to a carrier, by the messages' clock and by the machine's."""
 
     phone: str
     what: str
     at: float
+    real: float
     mode: str
+
+    def before(self, other: "Asked") -> float:
+        """Return the seconds until the other: either clock may stand still."""
+        return max(other.at - self.at, other.real - self.real)
 
 
 class Front(ThreadingHTTPServer):
@@ -90,7 +95,8 @@ class _Handler(BaseHTTPRequestHandler):
         ill = LEGS[int(digits[2])] == ("sms" if sms else "rcs")
         mode = MODES[int(digits[1])] if ill and not self.server.well.is_set() else ""
         what = "sms" if sms else self.command
-        self.server.asked.append(Asked(told[0], what, self._now(), mode))
+        now = (self._now(), time.monotonic())
+        self.server.asked.append(Asked(told[0], what, *now, mode))
         getattr(self, f"_{mode or 'well'}")(raw)
 
     do_POST = do_DELETE = do_GET = _any  # noqa: N815 - their names
@@ -254,7 +260,7 @@ class Outage:
                 yield f"C5: {len(times)} times {what} of one message: {mode}"
             if mode == "throttles":
                 for one, next_one in pairwise(times):
-                    gap = next_one.at - one.at
+                    gap = one.before(next_one)
                     # What left before the answer was there is another matter.
                     if one.mode and gap < RETRY_AFTER - 0.5 and what != "DELETE":
                         yield f"C5: asked again {gap:.1f} s after a 429"
