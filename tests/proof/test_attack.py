@@ -24,6 +24,7 @@ from proof.attack import (
     DATA,
     FUZZED,
     attempt,
+    believed_changes,
     flips,
     forged_bodies,
     forged_credentials,
@@ -90,6 +91,11 @@ def test_no_bit_may_be_turned():
     assert believed(DATA, good)
     assert not any(believed(data, good) for data in flips(DATA))
     assert not any(believed(DATA, signature) for signature in flips(good))
+
+
+def test_no_byte_may_be_changed():
+    """Cut off, added, exchanged, doubled or recoded, in either of the two."""
+    assert list(believed_changes(200, seed=1)) == []
 
 
 def test_no_bit_of_the_credentials_may_be_turned():
