@@ -47,8 +47,6 @@ PROMISES = {
     "C2": "Power loss: what was answered is flushed",
     "C5": "Ill carriers are not asked too often",
     "C6": "SIGTERM ends in grace",
-    "C7": "Nothing is left for after the answer",
-    "C4": "A platform that stops and goes on",
     "C8": "Dead letters take effect once",
     "C10": "A soak holds on to nothing",
     "T1": "Timers: none early, missed or twice",
