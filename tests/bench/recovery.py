@@ -56,7 +56,7 @@ def rows(effort: Effort) -> Iterable[Row]:
         unit="s",
         values=[before / pace],
         remark=f"{pace:,.0f} rings and pushes a second"
-        + f", of which {left:,} were not waited for" * bool(left),
+        + f"; for the last {left:,} reckoned" * bool(left),
     )
 
 
