@@ -77,7 +77,7 @@ def operations() -> Sequence[Operation]:
 
 
 def _messages() -> Sequence[Operation]:
-    sent = agent_message(samples.accepted().message)
+    sent = agent_message(samples.answered())
     fell_back = agent_message(samples.lives()[Outcome.DELIVERED_SMS].message)
     acknowledged = agent_message(samples.lives()[Outcome.ACKNOWLEDGED].message)
     collection = "/v1/phones/{phone}/agentMessages"

@@ -148,10 +148,6 @@ class World:
     def publish(self, *events: Event) -> None:
         self.published += events
 
-    def accept(self, order: Order) -> "World":
-        accept(self.ports, order)
-        return self
-
     def hear(self, *kinds: Kind, code: int | None = None, **later: float) -> "World":
         """Let carriers or the app say something, some time later."""
         self.at += timedelta(**later)
@@ -211,7 +207,14 @@ def accepted(
     policy: Policy = Policy.PROMPT, traffic: Traffic = Traffic.AUTHENTICATION
 ) -> World:
     """Durable, and taken by RBM."""
-    return World().accept(order(policy, traffic))
+    world = World()
+    accept(world.ports, order(policy, traffic))
+    return world
+
+
+def answered() -> Message:
+    """Return the message as `send` answers it."""
+    return accept(World().ports, order())
 
 
 def texted() -> World:
