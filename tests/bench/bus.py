@@ -36,7 +36,7 @@ PATIENCE = 10.0
 
 def rows(effort: Effort) -> Iterable[Row]:
     seconds = effort.of(10, 4)
-    found = [asyncio.run(_run(seconds)) for _ in range(effort.rounds(4, 1))]
+    found = [asyncio.run(_run(seconds)) for _ in range(effort.rounds(3, 1))]
     for share, goal in ((0.5, P50), (0.99, P99)):
         times = [percentile(one.times, share) for one in found]
         yield Row(

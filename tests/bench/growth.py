@@ -18,7 +18,7 @@ from bench.rows import Effort, Row, ratio, say
 from bench.servers import Server, carrier, embedded
 from bench.signed import delivered
 
-FEW, MANY, SHORT = 1_000, 1_000_000, 50_000
+FEW, MANY, SHORT = 1_000, 1_000_000, 20_000
 MOST = 1.15
 """The goal: how many times as much with many as with few."""
 
@@ -70,13 +70,12 @@ def _in_turn(
     effort: Effort, subjects: Sequence[Callable[[], float]], full: int, short: int
 ) -> Pair:
     pair = Pair()
-    few, many = subjects
-    for number in range(effort.rounds(full, short)):
-        # Whoever comes first may find the machine warmer, or colder.
-        for measure, values in [(few, pair.few), (many, pair.many)][
-            :: 1 - number % 2 * 2
-        ]:
+    turns = list(zip(subjects, (pair.few, pair.many), strict=True))
+    for _ in range(effort.rounds(full, short)):
+        for measure, values in turns:
             values.append(measure())
+        # Whoever comes first may find the machine warmer, or colder.
+        turns.reverse()
     return pair
 
 
@@ -99,15 +98,15 @@ def _rates(effort: Effort, states: Sequence[Path]) -> Iterator[Found]:
                     server.port,
                     lambda n: request(first + n),
                     connections=CONNECTIONS,
-                    seconds=effort.of(3, 1),
+                    seconds=effort.of(2, 1),
                 ).rate
 
             measures = [partial(rate, server) for server in servers]
-            yield what, "/s", _in_turn(effort, measures, 6, 2)
+            yield what, "/s", _in_turn(effort, measures, 5, 2)
 
 
 def _arming(effort: Effort, states: Sequence[Path]) -> Found:
-    measures = [partial(timers.armed, state, effort.of(2, 1)) for state in states]
+    measures = [partial(timers.armed, state, effort.of(1.5, 1)) for state in states]
     return "timers armed", "/s", _in_turn(effort, measures, 4, 1)
 
 
@@ -123,7 +122,7 @@ def _lives(effort: Effort, states: Sequence[Path]) -> Found:
                 server.port,
                 lambda n: sending(first + n),
                 connections=4,
-                seconds=effort.of(3, 1),
+                seconds=effort.of(2, 1),
             )
             _settled(state)
             return 1e3 * (server.cpu() - before) / done.requests
@@ -134,7 +133,7 @@ def _lives(effort: Effort, states: Sequence[Path]) -> Found:
         ]
         for warm in measures:
             warm()
-        return "CPU of one fallback", "ms", _in_turn(effort, measures, 5, 1)
+        return "CPU of one fallback", "ms", _in_turn(effort, measures, 4, 1)
 
 
 def _settled(state: Path) -> None:

@@ -47,7 +47,7 @@ BODY = json.dumps(
 
 
 def rows(effort: Effort) -> Iterable[Row]:
-    seconds = effort.of(60, 6)
+    seconds = effort.of(60, 4)
     for what, world in WORLDS.items():
         say(what)
         with tempfile.TemporaryDirectory() as folder:

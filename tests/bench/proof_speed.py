@@ -30,7 +30,7 @@ def rows(effort: Effort) -> Iterable[Row]:
             lives = sum(tally.lives for tally in pool.map(run, shares, chunksize=1))
             return lives / (perf_counter() - begun)
 
-        for number in range(effort.rounds(7, 3)):
+        for number in range(effort.rounds(6, 2)):
             seed = 1 + number * SHARE * cores
             alone.append(pace(1, seed))
             together.append(pace(cores, seed))

@@ -41,9 +41,9 @@ def _measure(effort: Effort, folder: str, slow: dict[str, str]) -> Row:
         function(durable, "durable", DEFAULTS | slow | least) as single,
         embedded(environ=slow) as grouped,
     ):
-        for _ in range(effort.rounds(5, 2)):
+        for _ in range(effort.rounds(4, 2)):
             for server, rates in ((single, floor), (grouped, ours)):
-                seconds = effort.of(4, 1.5)
+                seconds = effort.of(3, 1)
                 done = load(
                     server.port, delivered, connections=CONNECTIONS, seconds=seconds
                 )
