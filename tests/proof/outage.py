@@ -29,7 +29,7 @@ answers, `drips` likewise but for a byte now and then.
 """
 
 LEGS = ("rcs", "sms")
-RETRY_AFTER = 7
+RETRY_AFTER = 30
 DRIP = 0.3
 PATIENCE = 25.0
 """`send` gives RBM ten seconds; no carrier may hold it for much longer."""
