@@ -1,8 +1,9 @@
 """What the use cases need from the world. The contract tests check each promise."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future
 from datetime import datetime, timedelta
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 from msgspec import Struct
 
@@ -105,6 +106,14 @@ class Events(Protocol):
 
     def publish(self, *events: Event) -> None:
         """Return when all of them are durable."""
+
+
+@runtime_checkable
+class Begun(Events, Protocol):
+    """Events whose publication takes no thread of whoever begins it."""
+
+    def begin(self, *events: Event) -> Future[None]:
+        """Begin what `publish` waits for."""
 
 
 class Rcs(Protocol):

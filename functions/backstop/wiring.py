@@ -176,10 +176,11 @@ class Backstop:
         return self._answering(Trigger(work, Pool(POOL), token=self._platform.token))
 
     def _inlet(self) -> "Inlet":
-        from backstop.edge.webhooks import Inlet
+        from backstop.edge.webhooks import Inlet, publishing
 
         platform = self._platform
-        return Inlet(platform.events, platform.clock, platform.log, Pool(POOL))
+        publish = publishing(platform.events, Pool(POOL))
+        return Inlet(publish, platform.clock, platform.log)
 
     def _ports(self, *, rcs: Rcs | None = None, sms: Sms | None = None) -> Ports:
         platform = self._platform

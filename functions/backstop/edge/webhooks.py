@@ -1,6 +1,7 @@
 """`webhook` and `sms_webhook`: verify, publish, answer. No state, no database."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from starlette.requests import Request
@@ -8,7 +9,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from backstop.domain.event import Event
 from backstop.edge.answers import Handler, Pool, Problem, answer, read_body
-from backstop.ports import Clock, Events, Log
+from backstop.ports import Begun, Clock, Events, Log
 from backstop.providers.bandwidth import wire as bandwidth
 from backstop.providers.rbm import wire as rbm
 
@@ -17,18 +18,28 @@ BODY_LIMIT = 256 * 1024
 REFUSED = "not verified"
 
 
+Publish = Callable[[Sequence[Event]], Awaitable[None]]
+
+
+def publishing(events: Events, pool: Pool) -> Publish:
+    """Return what publishes without holding up the loop."""
+    if isinstance(events, Begun):
+        begun = events
+        return lambda told: asyncio.wrap_future(begun.begin(*told))
+    return lambda told: pool.run(lambda: events.publish(*told))
+
+
 @dataclass(frozen=True)
 class Inlet:
     """Where verified events go in."""
 
-    events: Events
+    publish: Publish
     clock: Clock
     log: Log
-    pool: Pool
 
-    async def publish(self, events: Sequence[Event]) -> Response:
+    async def take(self, events: Sequence[Event]) -> Response:
         """Answer 200 when *events* are durable; RBM takes nothing else for it."""
-        await self.pool.run(lambda: self.events.publish(*events))
+        await self.publish(events)
         return answer({})
 
 
@@ -50,7 +61,7 @@ def webhook(inlet: Inlet, tokens: tuple[bytes, ...]) -> Handler:
             raise Problem(401, REFUSED) from None
         except rbm.Malformed:
             raise Problem(400, "body: not a webhook call") from None
-        return await inlet.publish([rbm.announce(data, received_at=inlet.clock.now())])
+        return await inlet.take([rbm.announce(data, received_at=inlet.clock.now())])
 
     return handle
 
@@ -71,9 +82,7 @@ def sms_webhook(inlet: Inlet, credentials: tuple[tuple[str, str], ...]) -> Handl
                 "sms_webhook_refused", {"severity": "WARNING", "cause": "credentials"}
             )
             raise Problem(401, REFUSED, headers=challenge)
-        return await inlet.publish(
-            bandwidth.announce(raw, received_at=inlet.clock.now())
-        )
+        return await inlet.take(bandwidth.announce(raw, received_at=inlet.clock.now()))
 
     return handle
 

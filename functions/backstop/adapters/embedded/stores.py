@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -283,6 +284,9 @@ class SqliteEvents:
         self._published = published
 
     def publish(self, *events: Event) -> None:
+        self.begin(*events).result()
+
+    def begin(self, *events: Event) -> Future[None]:
         now = micros(self._clock.now())
         trace = tracing.attributes()
         rows = [
@@ -306,8 +310,9 @@ class SqliteEvents:
                     [(seq, name, now) for name in names],
                 )
 
-        self._database.write(insert)
-        self._published()
+        done = self._database.begin(insert)
+        done.add_done_callback(lambda _done: self._published())
+        return done
 
     def newest(self, limit: int) -> list[Published]:
         """Return the last *limit* events, newest last."""
