@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bench.servers import ROOT, running
 from machine.emulators import free_port
+from machine.servers import Leash
 
 PEERS = Path(__file__).parent / "peers"
 
@@ -51,6 +52,7 @@ def process(
     words: list[str], environ: Mapping[str, str], folder: Path
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run a peer's process quietly, and kill it: nobody waits for its backlog."""
+    leash = Leash()
     with (folder / "log").open("ab") as log:
         begun = subprocess.Popen(
             words,
@@ -58,9 +60,12 @@ def process(
             cwd=folder,
             stdout=log,
             stderr=log,
+            start_new_session=True,
         )
     try:
+        leash.hold(begun.pid)
         yield begun
     finally:
         begun.kill()
         begun.wait()
+        leash.drop()
