@@ -11,11 +11,8 @@ from backstop.domain.message import message_key
 from contracts.embedded import Embedded
 from contracts.waiting import at_once, until
 
-PACE = 10.0
-"""The messages' clock runs so much faster than the machine's."""
-
 STEP = timedelta(milliseconds=5)
-SOON = timedelta(seconds=20)
+SOON = timedelta(seconds=1)
 MONTH = timedelta(days=30)
 PATIENCE = 300.0
 THREADS = 8
@@ -41,9 +38,13 @@ class Clockwork:
         self.platform.life.database.write(insert)
 
     def arm(self, burst: int, steady: int) -> None:
-        """Arm a burst for one instant, and *steady* at 200 a second from there."""
+        """Arm *steady* at 200 a second, and a burst for one instant behind them.
+
+        A burst before them would hide that they are early behind its own work.
+        """
         begin = self.platform.now() + SOON
-        instants = [begin] * burst + [begin + STEP * n for n in range(steady)]
+        instants = [begin + STEP * n for n in range(steady)]
+        instants += [instants[-1] + SOON] * burst
         self.due = {
             message_key("clockwork", str(n)): at for n, at in enumerate(instants)
         }
@@ -56,8 +57,8 @@ class Clockwork:
         at_once([lambda share=share: all_of(share) for share in shares])
 
     def run(self) -> None:
-        """Let time run until the last has rung, and settle."""
-        self.platform.clock.set_rate(PACE)
+        """Let the machine's time run until the last has rung, and settle."""
+        self.platform.clock.set_rate(1)
         wanted = len(self.due)
         until(lambda: len(self.platform.receiver.received) >= wanted, within=PATIENCE)
         self.platform.clock.set_rate(0)
@@ -88,9 +89,9 @@ class Clockwork:
                 yield f"{number} timers {what}"
 
     def slowest(self) -> float:
-        """Return the machine's seconds by which the last of a hundred was late."""
+        """Return the seconds by which the last of a hundred was late."""
         late = sorted(ring.at - ring.due_at for ring in self.platform.rings())
-        return late[len(late) * 99 // 100].total_seconds() / PACE
+        return late[len(late) * 99 // 100].total_seconds()
 
     def close(self) -> None:
         self.platform.close()
