@@ -32,7 +32,7 @@ DOMAIN = "backstop.domain"
 USECASES = "backstop.usecases"
 PROVIDERS = "backstop.providers"
 PLAIN = (Policy.CONFIRMED, Contract.CONFIRMING, Traffic.PROMOTION)
-SEEDS = 400
+SEEDS = 2000
 MOST_STATES = 3000
 
 
