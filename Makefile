@@ -42,7 +42,7 @@ security: ## Known misconfigurations in Terraform
 	else echo "checkov cannot be installed here: infra/ is NOT scanned"; [ "$$CI" != true ]; fi
 
 prove: $(VENV)/test ## The long proof, as one table; N=20000 takes about ten minutes
-	PYTHONPATH=functions:tests $(BIN)/python -m proof N=$(N)
+	PYTHONPATH=functions:tests $(BIN)/python -m proof N=$(N) ONLY=$(ONLY)
 
 real-time: $(VENV)/test ## All stories by the machine's own clock (long)
 	$(BIN)/pytest -n 12 tests/stories --real-time

@@ -124,15 +124,15 @@ class Network:
                 return None
             case "lost":
                 world.elapse(timeout)
-                raise subject.SILENCE
+                raise subject.silence()
             case "unheard":
                 reach()
                 world.elapse(timeout)
-                raise subject.SILENCE
+                raise subject.silence()
             case "reset":
                 if chance.random() < 0.5:
                     reach()
-                raise subject.RESET
+                raise subject.reset()
             case "broken":
                 return Answer(chance.choice((500, 502, 503, 504)))
             case "broken after":
@@ -151,7 +151,7 @@ class Network:
         # Still on its way when the client gives up.
         world.after(timeout + chance.random() * 8, reach)
         world.elapse(timeout)
-        raise subject.SILENCE
+        raise subject.silence()
 
 
 class RbmPlatform:

@@ -202,8 +202,15 @@ def bandwidth_events(raw: bytes, now: datetime) -> tuple[Event, ...]:
     return bandwidth_wire.announce(raw, received_at=now)
 
 
-RESET = requests.ConnectionError("reset")
-SILENCE = requests.ReadTimeout("no answer")
+# Made anew each time: an exception keeps the frames that it was last raised in.
+
+
+def reset() -> requests.ConnectionError:
+    return requests.ConnectionError("reset")
+
+
+def silence() -> requests.ReadTimeout:
+    return requests.ReadTimeout("no answer")
 
 
 def not_connected() -> requests.ConnectionError:
