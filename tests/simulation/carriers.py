@@ -79,13 +79,16 @@ class Network:
             raise subject.not_connected()
         return answer
 
-    def post(self, url: str, *, json: Any, timeout: Any, **_more: Any) -> Answer:
+    def text_request(
+        self, _method: str, _url: str, *, data: bytes, timeout: Any, **_more: Any
+    ) -> Answer:
         """Bandwidth's API."""
-        _agent, name, attempt = json["tag"].split("/")
+        body = json.loads(data)
+        _agent, name, attempt = body["tag"].split("/")
         facts = self._world.facts[name]
         text = self.text
         answer = self._carry(
-            lambda: self._sms.take(facts, json, int(attempt), text),
+            lambda: self._sms.take(facts, body, int(attempt), text),
             timeout[1],
             "SMS request",
         )

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
+from types import SimpleNamespace
 from typing import Any
 
 import requests
@@ -81,7 +82,7 @@ def clients(
         monotonic=monotonic,
     )
     sms = _bandwidth()
-    sms._session = network
+    sms._session = SimpleNamespace(request=network.text_request)
     sms._monotonic = monotonic
     sms._token = _Token("token", float("inf"))
     return Clients(rcs, sms)

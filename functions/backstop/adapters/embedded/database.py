@@ -29,7 +29,7 @@ CREATE TABLE IF NOT EXISTS messages (
     settled_at INTEGER,
     version INTEGER NOT NULL,
     state BLOB NOT NULL
-) WITHOUT ROWID;
+);
 CREATE INDEX IF NOT EXISTS messages_of_phone ON messages (phone, accepted_at, id);
 CREATE INDEX IF NOT EXISTS messages_newest ON messages (accepted_at, id);
 CREATE INDEX IF NOT EXISTS messages_open ON messages (phone, agent) WHERE open;

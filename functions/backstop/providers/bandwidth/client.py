@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from http import HTTPStatus
 
+import msgspec
 import requests
 
 from backstop.domain.message import Json
@@ -17,6 +18,7 @@ from backstop.domain.queued import Queued
 from backstop.domain.times import format_time
 from backstop.errors import Refusal, Refused, Throttled, Unanswered
 from backstop.providers.answers import (
+    LeanSession,
     accepted,
     access_token,
     json_object,
@@ -70,7 +72,7 @@ class Bandwidth:
         basic = b64encode(f"{client_id}:{client_secret}".encode()).decode()
         self._basic = f"Basic {basic}"
         self._monotonic = monotonic or time.monotonic
-        self._session = requests.Session()
+        self._session = LeanSession()
         pooled(self._session, pool)
         self._token: _Token | None = None
         self._renewing = threading.Lock()
@@ -116,12 +118,15 @@ class Bandwidth:
     def _post(self, body: Json, token: _Token, end: float) -> requests.Response:
         failure: Unanswered | Throttled
         try:
-            return self._session.post(
+            return self._session.request(
+                "POST",
                 self._url,
-                json=body,
-                headers={"Authorization": f"Bearer {token.text}"},
+                data=msgspec.json.encode(body),
+                headers={
+                    "Authorization": f"Bearer {token.text}",
+                    "Content-Type": "application/json",
+                },
                 timeout=self._timeouts(end),
-                allow_redirects=False,
             )
         except requests.RequestException as error:
             # Raised outside, so that no traceback carries the request.
@@ -158,12 +163,15 @@ class Bandwidth:
         response = None
         # Judged below, so that no traceback carries the request.
         with suppress(requests.RequestException):
-            response = self._session.post(
+            response = self._session.request(
+                "POST",
                 self._token_url,
-                data={"grant_type": "client_credentials"},
-                headers={"Authorization": self._basic},
+                data=b"grant_type=client_credentials",
+                headers={
+                    "Authorization": self._basic,
+                    "Content-Type": "application/x-www-form-urlencoded",
+                },
                 timeout=self._timeouts(end),
-                allow_redirects=False,
             )
         if response is None:
             raise Throttled("no access token")
