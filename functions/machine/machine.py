@@ -11,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import uvicorn
+import uvloop
 
 from backstop.adapters.system import JsonHandler, JsonLog
 from backstop.settings import Incomplete, Settings
@@ -143,4 +144,5 @@ class Machine:
             return settled and self.settle()
 
     def _serve(self) -> None:
-        asyncio.run(self._server.serve(sockets=[self._socket]))
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(self._server.serve(sockets=[self._socket]))

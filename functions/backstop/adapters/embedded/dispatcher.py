@@ -18,6 +18,8 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Protocol
 
+import uvloop
+
 from backstop.adapters.embedded.database import Change, Database
 from backstop.adapters.embedded.posting import FAILURES, Post
 from backstop.adapters.embedded.stores import Subscription, forget_old
@@ -145,7 +147,7 @@ class Dispatcher:
             for subscription in self._subscriptions
         ]
         self._thread = threading.Thread(
-            target=lambda: asyncio.run(self._run()), name="dispatcher", daemon=True
+            target=self._serve, name="dispatcher", daemon=True
         )
         self._thread.start()
 
@@ -177,6 +179,10 @@ class Dispatcher:
             " UNION ALL SELECT min(next_at) FROM deliveries WHERE NOT dead)"
         )
         return None if next_at is None else instant(next_at)
+
+    def _serve(self) -> None:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(self._run())
 
     async def _run(self) -> None:
         self._ended = asyncio.Event()
