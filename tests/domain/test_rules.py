@@ -8,7 +8,8 @@ from datetime import timedelta
 
 import pytest
 
-from backstop.domain.agenda import agenda
+from backstop.domain.agenda import agenda, due
+from backstop.domain.lifecycle import advance_all
 from backstop.domain.message import (
     Action,
     Closed,
@@ -20,7 +21,7 @@ from backstop.domain.message import (
     Sms,
     Traffic,
 )
-from backstop.domain.signal import Kind
+from backstop.domain.signal import Kind, Signal
 from domain.tale import Tale
 
 
@@ -235,6 +236,26 @@ class TestRule4:
         tale.ring()
 
         assert Do.REVOKE in {action.do for action in tale.ring()}
+
+    def test_a_ring_that_put_its_timer_off_arms_the_one_that_took_its_place(self):
+        """Whoever planned that one may have died before it was armed."""
+        tale = Tale().accepted()
+        tale.now = tale.next_at()
+        step = advance_all(tale.message, due(tale.message, tale.now), tale.now)
+        tale.message = step.message
+        (timer,) = tale.message.unfinished(Do.ARM)
+        again_at = tale.now + timedelta(seconds=4)
+        answer = Signal(
+            kind=Kind.RCS_REVOKE_UNANSWERED,
+            number=tale.action(Do.REVOKE).number,
+            again_at=again_at,
+        )
+        put_off = Signal(kind=Kind.DEFERRED, number=timer.number)
+        tale.message = advance_all(tale.message, [put_off, answer], tale.now).message
+
+        actions = tale.hear(Kind.DEFERRED, number=timer.number)
+
+        assert [a.at for a in actions if a.do is Do.ARM] == [again_at]
 
     def test_a_ring_that_arms_nothing_tells_what_another_left(self):
         """Its own timer was the last, and whoever ended the message may be dead."""

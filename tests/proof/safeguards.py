@@ -213,7 +213,7 @@ RULES: Mapping[str, Row] = {
         "kept",
         cut(
             f"{USECASES}.handle:_inconclusive",
-            "Rcs.ACCEPTED in message.rcs or message.overdue_at",
+            "Rcs.ACCEPTED in message.rcs",
             "True",
         ),
         (),

@@ -199,6 +199,27 @@ class TestRule8:
         assert "messages.save" not in desk.fate.names
 
 
+class TestCorrection:
+    """A settled message has no timer, and the trigger may have been answered."""
+
+    def test_a_late_answer_that_corrects_the_outcome_has_a_timer_first(
+        self, open_desk: Open
+    ):
+        """Should this worker die before it tells, the ring does."""
+        desk = open_desk(rcs="unreachable", sms="lost", policy=Policy.PROMPT)
+        desk.send()
+        desk.run()
+        assert desk.message().outcome is Outcome.UNCONFIRMED
+        done = len(desk.fate.names)
+        late = [Signal(kind=Kind.SMS_REFUSED, attempt=number) for number in (1, 2)]
+
+        handle(desk.ports(sms=True), desk.key, lambda _message, _now: late)
+
+        names = desk.fate.names[done:]
+        assert desk.message().outcome is Outcome.FAILED
+        assert names.index("timers.arm") < names.index("messages.save")
+
+
 class TestRule10:
     """PROMPT waits two seconds for its DELETE, the others longer."""
 

@@ -123,7 +123,11 @@ def advance_all(message: Message, signals: Iterable[Signal], now: datetime) -> S
     )
     left = {action.number: action for action in message.todo}
     doing = {left[number].do for number in asked if number in left}
-    if Do.DISARM in doing or (deferred and not message.unfinished(Do.ARM)):
+    timers = message.unfinished(Do.ARM)
+    if deferred:
+        # Whoever wanted this timer instead may have died before it was armed.
+        asked |= dict.fromkeys(action.number for action in timers)
+    if Do.DISARM in doing or (deferred and not timers):
         # Whoever was to tell the outcome may have died: after this no timer asks.
         asked |= dict.fromkeys(a.number for a in message.unfinished(Do.PUBLISH))
     return Step(message, tuple(left[number] for number in asked if number in left))

@@ -25,6 +25,7 @@ from backstop.domain.message import (
     Traffic,
 )
 from backstop.domain.signal import Kind, Signal
+from backstop.domain.steps import FIRST_RETRY
 from backstop.domain.tag import make_tag
 from backstop.domain.times import format_time
 from backstop.errors import Conflict, Refusal, Refused, Throttled, Unanswered
@@ -107,6 +108,11 @@ def act(ports: Ports, step: Step, version: int) -> Message:
         step, version = settled
 
 
+def _is_told(signals: Sequence[Signal]) -> bool:
+    """Whether a carrier's event says so: it comes again until it is acknowledged."""
+    return any(signal.event for signal in signals)
+
+
 def _is_harmless_to_forget(message: Message, news: Sequence[Signal]) -> bool:
     """Whether all that happened is that RBM accepted what `send` has just begun.
 
@@ -147,6 +153,10 @@ def _change(
             step = Step(claim.message, (*left, *claim.actions))
         if step.message == before:
             return step, stored.version
+        if step.message.revision > before.revision > 0 and not _is_told(heard):
+            # A worker that stood still may correct what is settled, and its trigger
+            # have been answered by another: then nothing else comes back to tell it.
+            ports.timers.arm(message, at=now + FIRST_RETRY)
         try:
             version = ports.messages.save(step.message, version=stored.version)
         except Conflict:
@@ -235,7 +245,9 @@ def _revoke(ports: Ports, message: Message, action: Action) -> list[Signal]:
 def _inconclusive(ports: Ports, message: Message, action: Action) -> Signal:
     """Answer a DELETE that proves nothing, or came before the create (rule 8)."""
     signal = Signal(kind=Kind.RCS_REVOKE_FAILED, number=action.number)
-    answered = Rcs.ACCEPTED in message.rcs or message.overdue_at
+    answered = Rcs.ACCEPTED in message.rcs or (
+        message.overdue_at and not message.closed
+    )
     created_by = min(message.accepted_at + SEND_TIMEOUT, message.terms.deadline)
     if answered or ports.clock.now() >= created_by:
         return signal
