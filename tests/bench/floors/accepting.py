@@ -3,48 +3,17 @@
 import asyncio
 import json
 import os
-import sqlite3
-import threading
-from queue import Empty, SimpleQueue
 from urllib.parse import urlsplit
 
 import functions_framework.aio
 from starlette.requests import Request
 from starlette.responses import Response
 
-PATH = os.environ["FLOOR_DB"]
+from bench.floors.keeping import keep
+
 CARRIER = urlsplit(os.environ["RBM_URL"])
-GROUP = 256
 
-_queue: SimpleQueue[tuple[bytes, asyncio.Future[None]]] = SimpleQueue()
 _lines: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
-_started = False
-
-
-def _write(loop: asyncio.AbstractEventLoop) -> None:
-    connection = sqlite3.connect(PATH, isolation_level=None)
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("CREATE TABLE IF NOT EXISTS kept (id INTEGER PRIMARY KEY, data)")
-    while True:
-        group = [_queue.get()]
-        while len(group) < GROUP:
-            try:
-                group.append(_queue.get_nowait())
-            except Empty:
-                break
-        connection.execute("BEGIN IMMEDIATE")
-        connection.executemany(
-            "INSERT INTO kept (data) VALUES (?)", [(data,) for data, _ in group]
-        )
-        connection.execute("COMMIT")
-        loop.call_soon_threadsafe(_answer, [done for _, done in group])
-
-
-def _answer(group: list[asyncio.Future[None]]) -> None:
-    for done in group:
-        if not done.done():
-            done.set_result(None)
 
 
 async def _call(target: str, body: bytes) -> None:
@@ -61,16 +30,9 @@ async def _call(target: str, body: bytes) -> None:
 
 @functions_framework.aio.http
 async def accepting(request: Request) -> Response:
-    global _started  # noqa: PLW0603 - a thread does not survive the server's fork
-    loop = asyncio.get_running_loop()
-    if not _started:
-        _started = True
-        threading.Thread(target=_write, args=(loop,), daemon=True).start()
     data = await request.body()
     body = json.loads(data)
-    done = loop.create_future()
-    _queue.put((data, done))
-    await done
+    await keep(data)
     content = json.dumps({"contentMessage": body["contentMessage"]}).encode()
     await _call(f"{CARRIER.path}{request.url.path}", content)
     return Response(b"{}", media_type="application/json")

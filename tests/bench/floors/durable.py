@@ -1,66 +1,26 @@
 """The same, and one row in SQLite that is flushed, in groups, before the answer."""
 
-import asyncio
 import hmac
 import json
 import os
-import sqlite3
-import threading
 from base64 import b64decode, b64encode
-from queue import Empty, SimpleQueue
 
 import functions_framework.aio
 from starlette.requests import Request
 from starlette.responses import Response
 
+from bench.floors.keeping import keep
+
 TOKEN = os.environ["RBM_CLIENT_TOKENS"].encode()
-PATH = os.environ["FLOOR_DB"]
-GROUP = int(os.environ.get("FLOOR_GROUP", "256"))
-
-_queue: SimpleQueue[tuple[bytes, asyncio.Future[None]]] = SimpleQueue()
-_started = False
-
-
-def _write(loop: asyncio.AbstractEventLoop) -> None:
-    connection = sqlite3.connect(PATH, isolation_level=None)
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("CREATE TABLE IF NOT EXISTS kept (id INTEGER PRIMARY KEY, data)")
-    while True:
-        group = [_queue.get()]
-        while len(group) < GROUP:
-            try:
-                group.append(_queue.get_nowait())
-            except Empty:
-                break
-        connection.execute("BEGIN IMMEDIATE")
-        connection.executemany(
-            "INSERT INTO kept (data) VALUES (?)", [(data,) for data, _ in group]
-        )
-        connection.execute("COMMIT")
-        loop.call_soon_threadsafe(_answer, [done for _, done in group])
-
-
-def _answer(group: list[asyncio.Future[None]]) -> None:
-    for done in group:
-        if not done.done():
-            done.set_result(None)
 
 
 @functions_framework.aio.http
 async def durable(request: Request) -> Response:
-    global _started  # noqa: PLW0603 - a thread does not survive the server's fork
-    loop = asyncio.get_running_loop()
-    if not _started:
-        _started = True
-        threading.Thread(target=_write, args=(loop,), daemon=True).start()
     data = b64decode(json.loads(await request.body())["message"]["data"])
     signature = b64encode(hmac.digest(TOKEN, data, "sha512"))
     given = request.headers["x-goog-signature"].encode()
     if not hmac.compare_digest(given, signature):
         return Response(status_code=401)
     json.loads(data)
-    done = loop.create_future()
-    _queue.put((data, done))
-    await done
+    await keep(data)
     return Response(b"{}", media_type="application/json")
