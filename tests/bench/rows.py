@@ -92,9 +92,9 @@ def table(rows: Iterable[Row]) -> str:
     ]
     verdicts: Mapping[bool | None, str] = {True: "yes", False: "**no**", None: ""}
     for row in rows:
-        middle = f"{_figure(statistics.median(row.values))} {row.unit}" * bool(
-            row.values
-        )
+        middle = ""
+        if row.values:
+            middle = f"{_figure(statistics.median(row.values))} {row.unit}".strip()
         spread = (
             f"{_figure(min(row.values))} to {_figure(max(row.values))}"
             if len(row.values) > 1
@@ -103,7 +103,7 @@ def table(rows: Iterable[Row]) -> str:
         of = f" of {row.floor}" if row.floor else ""
         shown = "" if row.ratio is None else f"{row.ratio:.2f}{of}"
         what = f"{row.what}: {row.remark}" if row.remark else row.what
-        cells = (what, middle.strip(), spread, shown, row.goal, verdicts[row.met])
+        cells = (what, middle, spread, shown, row.goal, verdicts[row.met])
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
