@@ -445,6 +445,33 @@ class TestRule8:
 
         assert Do.CREATE in {action.do for action in tale.ring()}
 
+    def test_a_ring_at_the_expiry_begins_no_create(self):
+        """The one that was not answered is given up at that very instant."""
+        tale = Tale()
+        tale.hear(
+            Kind.RCS_UNANSWERED,
+            number=tale.action(Do.CREATE).number,
+            again_at=tale.message.terms.deadline - timedelta(seconds=1),
+        )
+        tale.arm()
+
+        actions = tale.ring(tale.message.terms.deadline)
+
+        assert Do.CREATE not in {action.do for action in actions}
+
+    def test_what_is_done_arms_no_other_timer(self):
+        """Only the timer that was really armed is what the message waits for."""
+        tale = Tale(Policy.NONE).accepted()
+        tale.now = tale.next_at()
+        step = advance_all(tale.message, due(tale.message, tale.now), tale.now)
+        tale.message = step.message
+        before = tale.message.wake_at
+
+        tale.hear(Kind.DONE, number=tale.action(Do.REVOKE).number + 100)
+
+        assert tale.wants(Do.ARM)
+        assert tale.message.wake_at == before
+
     def test_no_create_after_the_expiry(self):
         """What begins after its expiry would be born expired."""
         tale = Tale()
@@ -469,6 +496,14 @@ class TestRule10:
         tale.deleted(kind)
 
         assert tale.wants(Do.FALL_BACK)
+
+    def test_before_the_deadline_an_unanswered_delete_is_no_doubt_yet(self):
+        """A cancelled message waits for no SMS; its copy is asked for again."""
+        tale = Tale(Policy.PROMPT).accepted()
+        tale.hear(Kind.CANCEL)
+        tale.deleted(Kind.RCS_REVOKE_UNANSWERED)
+
+        assert tale.rcs is Rcs.REVOKING
 
     def test_an_unanswered_delete_goes_on_beside_the_sms(self):
         """Asking was enough for the SMS, not for the copy."""
