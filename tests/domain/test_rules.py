@@ -658,3 +658,27 @@ class TestRule14:
 
         assert tale.message.closed is None
         assert not tale.wants(Do.REVOKE)
+
+
+class TestHistory:
+    """What repeats itself is told once, and a talkative user not for ever."""
+
+    def test_each_carriers_event_is_a_line_of_its_own(self):
+        """Only tries are told once: two receipts of one kind are two."""
+        tale = unreachable()
+        tale.claim()
+        tale.hear(Kind.SMS_SENT, attempt=1, event="one")
+        tale.hear(Kind.SMS_SENT, attempt=1, event="two")
+
+        ids = [entry.id for entry in tale.message.history]
+        assert ids[-2:] == ["one", "two"]
+
+    def test_a_hundred_replies_are_kept_and_every_receipt(self):
+        """Whoever goes on talking cannot drive out what became of the message."""
+        tale = Tale().accepted()
+        for number in range(101):
+            tale.hear(Kind.RCS_TEXT, event=f"reply-{number}")
+        tale.hear(Kind.RCS_DELIVERED, event="delivered")
+
+        ids = [entry.id for entry in tale.message.history if entry.id]
+        assert ids == [*(f"reply-{number}" for number in range(100)), "delivered"]
