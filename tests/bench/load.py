@@ -46,6 +46,27 @@ def http(
     return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
 
 
+def from_a_child(work: Callable[..., None], *args: object) -> object:
+    """Return what *work* sends to its first argument, in a process of its own.
+
+    Raises OSError if it ended without a word.
+    """
+    near, far = multiprocessing.Pipe()
+    # A fork, so that any function will do.
+    child = multiprocessing.get_context("fork").Process(
+        target=work, args=(far, *args), daemon=True
+    )
+    child.start()
+    far.close()
+    try:
+        return near.recv()
+    except EOFError:
+        raise OSError("the load generator ended early") from None
+    finally:
+        child.kill()
+        child.join()
+
+
 def load(
     port: int,
     requests: Callable[[int], bytes],
@@ -54,20 +75,7 @@ def load(
     seconds: float,
 ) -> Load:
     """Send what *requests* makes of 0, 1, 2 and so on. Raises OSError."""
-    near, far = multiprocessing.Pipe()
-    # A fork, so that any function will do.
-    child = multiprocessing.get_context("fork").Process(
-        target=_client, args=(far, port, requests, connections, seconds), daemon=True
-    )
-    child.start()
-    far.close()
-    try:
-        answer = near.recv()
-    except EOFError:
-        raise OSError("the load generator ended early") from None
-    finally:
-        child.kill()
-        child.join()
+    answer = from_a_child(_client, port, requests, connections, seconds)
     if not isinstance(answer, Load):
         raise OSError(answer)
     return answer

@@ -1,11 +1,12 @@
 """Requests at a fixed rate, however long the answers take: an open loop."""
 
 import asyncio
-import multiprocessing
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from time import perf_counter
+
+from bench.load import from_a_child
 
 CONNECTIONS = 256
 """Requests under way, at most; only beyond that does the rate give way."""
@@ -33,20 +34,7 @@ def offer(
 
     Returns when all are answered. Raises OSError.
     """
-    near, far = multiprocessing.Pipe()
-    # A fork, so that any function will do.
-    child = multiprocessing.get_context("fork").Process(
-        target=_client, args=(far, port, requests, rate, seconds), daemon=True
-    )
-    child.start()
-    far.close()
-    try:
-        offered = near.recv()
-    except EOFError:
-        raise OSError("the load generator ended early") from None
-    finally:
-        child.kill()
-        child.join()
+    offered = from_a_child(_client, port, requests, rate, seconds)
     assert isinstance(offered, Offer)
     return offered
 
