@@ -132,13 +132,6 @@ def hello() -> Iterator[Server]:
 
 
 @contextmanager
-def verified() -> Iterator[Server]:
-    """The floor of a webhook: verify and parse."""
-    with function(BENCH / "floors" / "verified.py", "verified", DEFAULTS) as server:
-        yield server
-
-
-@contextmanager
 def durable() -> Iterator[Server]:
     """The floor of what is answered durably: verify, parse, one group commit."""
     with tempfile.TemporaryDirectory() as folder:

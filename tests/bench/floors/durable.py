@@ -1,4 +1,4 @@
-"""The same, and one row in SQLite that is flushed, in groups, before the answer."""
+"""The least of a durable webhook: an HMAC, JSON in base64 in JSON, a flushed row."""
 
 import hmac
 import json
