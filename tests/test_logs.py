@@ -276,7 +276,7 @@ def test_a_refusal_names_its_cause_and_nothing_that_was_sent(cause):
     """A word of ours: what a stranger sent is nobody's label."""
     function, headers, body = REFUSALS[cause]
     written = []
-    inlet = Inlet(None, None, lambda *line: written.append(line))
+    inlet = Inlet(None, None, None, lambda *line: written.append(line))
     handler = (
         webhook(inlet, (b"right",))
         if function == "webhook"

@@ -12,8 +12,9 @@ from starlette.requests import Request
 from backstop import tracing
 from backstop.adapters.system import JsonLog
 from backstop.domain.event import read_attributes
-from backstop.edge.answers import Pool, answer, answering
+from backstop.edge.answers import answer, answering
 from backstop.edge.triggers import Trigger, fallback
+from backstop.edge.workers import Pool
 from backstop.errors import Unavailable
 from contracts.events_contract import event
 

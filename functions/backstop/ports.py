@@ -1,9 +1,8 @@
 """What the use cases need from the world. The contract tests check each promise."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import Future
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Generic, Protocol, TypeVar, runtime_checkable
+from typing import Generic, Protocol, TypeVar
 
 from msgspec import Struct
 
@@ -108,14 +107,6 @@ class Events(Protocol):
         """Return when all of them are durable."""
 
 
-@runtime_checkable
-class Begun(Events, Protocol):
-    """Events whose publication takes no thread of whoever begins it."""
-
-    def begin(self, *events: Event) -> Future[None]:
-        """Begin what `publish` waits for."""
-
-
 class Rcs(Protocol):
     """RBM. Everything here may be repeated under the same id."""
 
@@ -154,18 +145,18 @@ class Relayed(Struct, frozen=True):
 class Relay(Protocol):
     """Hands a request on to RBM as it is, under our own credentials."""
 
-    def forward(
+    async def forward(
         self,
         *,
         path: str,
         query: Mapping[str, str],
         content_type: str,
-        body: bytes | Iterable[bytes],
+        body: bytes | AsyncIterator[bytes],
         length: int | None = None,
     ) -> Relayed:
         """Return RBM's answer, whatever its status, if it is JSON.
 
-        An iterable body is sent as it comes, in `length` bytes if that is known.
+        An iterator's body is sent as it comes, in `length` bytes if that is known.
         What iterating raises is raised here. Raises Throttled when RBM did nothing,
         Unanswered when what it did is not known.
         """

@@ -9,12 +9,14 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from backstop.edge.answers import Handler, Pool, Problem, answering
+from backstop.edge.answers import Handler, Problem, answering
+from backstop.edge.workers import Pool, Workers
+from backstop.fibres import Fibres
 from backstop.ports import (
     Clock,
     Events,
@@ -38,11 +40,18 @@ if TYPE_CHECKING:
 NOT_SET_UP = "nothing is set up: set PLATFORM, or start functions/local.py"
 
 POOL = 40
-"""Blocking calls at once in one function's instance."""
+"""Requests at work in one function's instance, each in a thread."""
+
+FIBRES = 256
+"""The same where nothing blocks. A carrier that hangs holds one for ten seconds."""
 
 
 class Platform(Protocol):
-    """What keeps the promises of the ports. `token` is what its calls bear."""
+    """What keeps the promises of the ports.
+
+    `blocks`: its calls hold up the thread that makes them. `token` is what it bears
+    when it calls us.
+    """
 
     @property
     def messages(self) -> Messages: ...
@@ -61,6 +70,8 @@ class Platform(Protocol):
     @property
     def log(self) -> Log: ...
     @property
+    def blocks(self) -> bool: ...
+    @property
     def token(self) -> str: ...
 
 
@@ -77,6 +88,7 @@ class Embedded:
     log: Log
     reaches: Reaches | None = None
     token: str = ""
+    blocks: ClassVar[bool] = False
 
 
 class Backstop:
@@ -95,8 +107,9 @@ class Backstop:
     def send(self) -> Handler:
         from backstop.edge.api import Api
 
-        ports, pool = self._ports(rcs=self._rbm), Pool(POOL)
-        return self._answering(Api(ports, self._settings, self._house, pool, self._rbm))
+        ports, rbm = self._ports(rcs=self._rbm), self._rbm
+        api = Api(ports, self._settings, self._house, self._workers(), rbm)
+        return self._answering(api)
 
     @cached_property
     def webhook(self) -> Handler:
@@ -151,7 +164,7 @@ class Backstop:
 
         settings = self._settings
         try:
-            return Rbm.from_key(dict(settings.rbm_key), settings.rbm_url, pool=POOL)
+            return Rbm.from_key(dict(settings.rbm_key), settings.rbm_url)
         except ValueError:
             raise Incomplete("RBM_KEY is not a service account's key") from None
 
@@ -167,20 +180,22 @@ class Backstop:
             application_id=settings.bandwidth_application,
             client_id=settings.bandwidth_client,
             client_secret=settings.bandwidth_secret,
-            pool=POOL,
         )
 
     def _trigger(self, work: Callable[[bytes], None]) -> Handler:
         from backstop.edge.triggers import Trigger
 
-        return self._answering(Trigger(work, Pool(POOL), token=self._platform.token))
+        token = self._platform.token
+        return self._answering(Trigger(work, self._workers(), token=token))
 
     def _inlet(self) -> "Inlet":
-        from backstop.edge.webhooks import Inlet, publishing
+        from backstop.edge.webhooks import Inlet
 
         platform = self._platform
-        publish = publishing(platform.events, Pool(POOL))
-        return Inlet(publish, platform.clock, platform.log)
+        return Inlet(platform.events, self._workers(), platform.clock, platform.log)
+
+    def _workers(self) -> Workers:
+        return Pool(POOL) if self._platform.blocks else Fibres(FIBRES)
 
     def _ports(self, *, rcs: Rcs | None = None, sms: Sms | None = None) -> Ports:
         platform = self._platform

@@ -172,7 +172,10 @@ class TestCalls:
         platform.receiver.hold("/receipts")
         platform.events.publish(event())
         until(lambda: got(platform, "receipts") and left() == 1)
-        database.begin(lambda _connection: gate.wait())
+        held = threading.Thread(
+            target=database.write, args=(lambda _file: gate.wait(),)
+        )
+        held.start()
         until(lambda: not waiting())
         platform.receiver.release("/receipts")
         until(waiting)
@@ -182,6 +185,7 @@ class TestCalls:
         until(gate.is_set)
         platform.settle()
         platform.life.dispatcher.stop()
+        held.join()
 
         assert len(got(platform, "receipts")) == 1
 

@@ -6,7 +6,7 @@ from contextvars import ContextVar
 
 import pytest
 
-from backstop.edge.answers import Pool
+from backstop.edge.workers import Pool
 from contracts.waiting import until
 
 WIDTH = 3

@@ -47,7 +47,6 @@ def bandwidth(carrier, clock):
         application_id="app-1",
         client_id="client",
         client_secret="pässword",
-        pool=8,
         monotonic=clock.monotonic,
     )
     yield client

@@ -7,6 +7,7 @@ import pytest
 from canned import RESET, Answer
 
 from backstop.errors import Refusal, Refused, Throttled, Unanswered
+from backstop.fibres import wait
 from backstop.providers.rbm.client import Rbm
 
 PHONE = "+15550100002"
@@ -14,6 +15,11 @@ READ = {"eventType": "READ", "messageId": "theirs"}
 FEATURES = {"features": ["ACTION_DIAL"], "carrier": "A"}
 BUDGET = timedelta(seconds=10)
 REFUSED = Answer(401, {"error": {"code": 401}})
+
+
+async def stream(*parts):
+    for part in parts:
+        yield part
 
 
 @pytest.fixture
@@ -57,7 +63,7 @@ def forward(rbm):
             "query": {"agentId": "demo_agent"},
             "content_type": "application/json",
         }
-        return rbm.forward(body=body, length=length, **asked | more)
+        return wait(rbm.forward(body=body, length=length, **asked | more))
 
     return forward
 
@@ -154,7 +160,7 @@ def test_a_path_cannot_leave_its_place(carrier, forward):
 def test_a_stream_has_the_length_that_was_told(carrier, forward):
     """And is sent part by part."""
     carrier.script("/v1", Answer(200))
-    forward(iter([b"ab", b"", b"c"]), 3)
+    forward(stream(b"ab", b"", b"c"), 3)
     (request,) = carrier.seen("/v1")
     assert request.headers["content-length"] == "3"
     assert request.body == b"abc"
@@ -164,7 +170,7 @@ def test_what_a_stream_raises_is_raised(carrier, forward):
     """The sender went away, or sent too much."""
     carrier.script("/v1", Answer(200))
 
-    def broken():
+    async def broken():
         yield b"a"
         raise KeyError("gone")
 
@@ -183,9 +189,9 @@ def test_a_stream_is_sent_once(carrier, forward):
     """Its second try has nothing to send, and so never ends."""
     carrier.script("/v1", REFUSED, Answer(200))
     with pytest.raises(Throttled):
-        forward(iter([b"abc"]), 3)
+        forward(stream(b"abc"), 3)
     carrier.script("/v1", Answer(200))
-    forward(iter([b"abc"]), 3)
+    forward(stream(b"abc"), 3)
     assert carrier.seen("/v1")[-1].headers["authorization"] == "Bearer ya29.2"
 
 
@@ -213,5 +219,5 @@ def test_nobody_there_means_that_nothing_was_done(service_account, carrier):
     carrier.script("/token", Answer(200, {"access_token": "t", "expires_in": 3599}))
     client = Rbm.from_key(service_account, "http://127.0.0.1:1")
     with pytest.raises(Throttled):
-        client.forward(path="/v1/files", query={}, content_type="", body=b"")
+        wait(client.forward(path="/v1/files", query={}, content_type="", body=b""))
     client.close()

@@ -1,6 +1,5 @@
 import logging
 import socket
-import threading
 import traceback
 from datetime import timedelta
 
@@ -446,23 +445,29 @@ def test_a_refused_key_is_not_tried_again(carrier, create):
 
 
 def test_nothing_but_rbm_and_the_token_endpoint_is_spoken_to(
-    carrier, create, monkeypatch
+    carrier, service_account, monkeypatch
 ):
     asked = []
     lookup = socket.getaddrinfo
     monkeypatch.setattr(
         socket,
         "getaddrinfo",
-        lambda host, *rest: asked.append(host) or lookup("127.0.0.1", *rest),
+        lambda host, *rest, **more: (
+            asked.append(host) or lookup("127.0.0.1", *rest, **more)
+        ),
     )
+    carrier.script("/token", GRANTED)
     carrier.script("/v1", Answer(200))
+    port = carrier.url.rpartition(":")[2]
+    key = service_account | {"token_uri": f"http://tokens.example:{port}/token"}
+    rbm = Rbm.from_key(key, f"http://rbm.example:{port}")
 
-    create()
+    rbm.create(
+        agent="a", phone=PHONE, message_id="m", body=BODY, budget=timedelta(seconds=9)
+    )
+    rbm.close()
 
-    for thread in threading.enumerate():
-        if type(thread).__module__.startswith("google."):
-            thread.join()
-    assert set(asked) == {"127.0.0.1"}
+    assert asked == ["tokens.example", "rbm.example"]
 
 
 def test_proxies_of_the_environment_are_left_out(carrier, create, monkeypatch):

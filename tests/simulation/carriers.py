@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from random import Random
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
 
 from backstop.domain.times import format_time, parse_time
 from simulation import subject
@@ -28,8 +29,8 @@ def seconds(count: float) -> timedelta:
 class Answer:
     """An HTTP answer, as far as the clients look at one."""
 
-    status_code: int
-    content: bytes = b"{}"
+    status: int
+    body: bytes = b"{}"
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -41,7 +42,7 @@ class Copy:
 
 
 class Network:
-    """Between the clients and the carriers; a session in the clients' eyes."""
+    """Between the clients and the carriers; what makes calls in the clients' eyes."""
 
     def __init__(self, world: "World", rbm: "RbmPlatform", sms: "SmsProvider") -> None:
         self.chance: Random = world.chance
@@ -51,53 +52,55 @@ class Network:
         self.create: Any = None
         self.text: Text | None = None
 
-    def request(
-        self, method: str, url: str, *, params: Any, timeout: Any, **more: Any
+    def call(
+        self, method: str, url: str, *, body: bytes | None, within: float, **_more: Any
     ) -> Answer:
         """RBM's API."""
-        name = params.get("messageId") or url.rpartition("/")[2]
+        path, _, query = url.partition("?")
+        asked = dict(parse_qsl(query))
+        name = asked.get("messageId") or path.rpartition("/")[2]
         facts = self._world.facts[name]
         if method == "POST":
             fates = self.create.fates
             fates.append("lost")
-            body = json.loads(more["data"])
+            sent = json.loads(body or b"")
             answer = self._carry(
-                lambda: self._rbm.create(facts, body), timeout[1], "create"
+                lambda: self._rbm.create(facts, sent), within, "create"
             )
             if answer is None:
                 fates[-1] = "throttled"
                 raise subject.not_connected()
-            if answer.status_code in {400, 403, 404}:
+            if answer.status in {400, 403, 404}:
                 fates[-1] = "refused"
-            elif answer.status_code == 429:
+            elif answer.status == 429:
                 fates[-1] = "throttled"
-            elif answer.status_code == 200:
+            elif answer.status == 200:
                 fates[-1] = "ok"
             return answer
-        answer = self._carry(lambda: self._rbm.delete(facts), timeout[1], "DELETE")
+        answer = self._carry(lambda: self._rbm.delete(facts), within, "DELETE")
         if answer is None:
             raise subject.not_connected()
         return answer
 
-    def text_request(
-        self, _method: str, _url: str, *, data: bytes, timeout: Any, **_more: Any
+    def text_call(
+        self, _method: str, _url: str, *, body: bytes, within: float, **_more: Any
     ) -> Answer:
         """Bandwidth's API."""
-        body = json.loads(data)
-        _agent, name, attempt = body["tag"].split("/")
+        sent = json.loads(body)
+        _agent, name, attempt = sent["tag"].split("/")
         facts = self._world.facts[name]
         text = self.text
         answer = self._carry(
-            lambda: self._sms.take(facts, body, int(attempt), text),
-            timeout[1],
+            lambda: self._sms.take(facts, sent, int(attempt), text),
+            within,
             "SMS request",
         )
         if text is not None:
-            if answer is None or answer.status_code == 429:
+            if answer is None or answer.status == 429:
                 text.answer = "throttled"
-            elif answer.status_code < 300:
+            elif answer.status < 300:
                 text.answer = "ok"
-            elif answer.status_code < 500 and answer.status_code != 408:
+            elif answer.status < 500 and answer.status != 408:
                 text.answer = "refused"
         if answer is None:
             raise subject.not_connected()
@@ -135,14 +138,14 @@ class Network:
             case "reset":
                 if chance.random() < 0.5:
                     reach()
-                raise subject.reset()
+                raise subject.silence()
             case "broken":
                 return Answer(chance.choice((500, 502, 503, 504)))
             case "broken after":
                 reach()
                 return Answer(chance.choice((500, 503, 408)))
             case "busy":
-                wish = {"Retry-After": "7"} if chance.random() < 0.5 else {}
+                wish = {"retry-after": "7"} if chance.random() < 0.5 else {}
                 return Answer(429, headers=wish)
             case "slow":
                 world.elapse(timeout * chance.random())

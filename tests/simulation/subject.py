@@ -9,8 +9,7 @@ from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
-import requests
-
+from backstop.calls import NoAnswer, NotSent
 from backstop.domain.event import Event
 from backstop.domain.message import Policy, Request, Traffic, message_key
 from backstop.domain.times import format_time
@@ -18,9 +17,10 @@ from backstop.edge import triggers
 from backstop.errors import Conflict, Unavailable
 from backstop.ports import Ports
 from backstop.providers.bandwidth import wire as bandwidth_wire
-from backstop.providers.bandwidth.client import Bandwidth, _Token
+from backstop.providers.bandwidth.client import Bandwidth
 from backstop.providers.rbm import wire as rbm_wire
 from backstop.providers.rbm.client import Rbm
+from backstop.providers.tokens import Tokens
 from backstop.settings import Settings
 from backstop.usecases import follow
 from backstop.usecases.accept import Differs, OptedOut, Order, accept
@@ -74,38 +74,26 @@ class Clients:
 def clients(
     network: Any, sleep: Callable[[float], None], monotonic: Callable[[], float]
 ) -> Clients:
+    tokens = Tokens(lambda _within: ("token", float("inf")), monotonic)
     rcs = Rbm(
         RBM_URL,
         network,
+        tokens,
         sleep=sleep,
         jitter=network.chance.random,
         monotonic=monotonic,
     )
-    sms = _bandwidth()
-    sms._session = SimpleNamespace(request=network.text_request)
-    sms._monotonic = monotonic
-    sms._token = _Token("token", float("inf"))
-    return Clients(rcs, sms)
-
-
-def _bandwidth() -> Bandwidth:
-    """Return a client without the real session, whose making takes longest."""
-    client = Bandwidth.__new__(Bandwidth)
-    client.__dict__.update(_model_client().__dict__)
-    return client
-
-
-@cache
-def _model_client() -> Bandwidth:
-    model = Bandwidth(
+    sms = Bandwidth(
         account_id=ACCOUNT,
         application_id="application",
         client_id="client",
         client_secret="secret",
         base_url=BANDWIDTH_URL,
+        monotonic=monotonic,
     )
-    model.close()
-    return model
+    sms._caller = SimpleNamespace(call=network.text_call)  # type: ignore[assignment]
+    sms._tokens = tokens
+    return Clients(rcs, sms)
 
 
 def key(plan: Plan) -> str:
@@ -206,17 +194,9 @@ def bandwidth_events(raw: bytes, now: datetime) -> tuple[Event, ...]:
 # Made anew each time: an exception keeps the frames that it was last raised in.
 
 
-def reset() -> requests.ConnectionError:
-    return requests.ConnectionError("reset")
+def silence() -> NoAnswer:
+    return NoAnswer()
 
 
-def silence() -> requests.ReadTimeout:
-    return requests.ReadTimeout("no answer")
-
-
-def not_connected() -> requests.ConnectionError:
-    """Return what `requests` raises when nobody was reached."""
-    from urllib3.exceptions import MaxRetryError, NewConnectionError
-
-    reason = NewConnectionError(None, "refused")  # type: ignore[arg-type]
-    return requests.ConnectionError(MaxRetryError(None, "", reason))  # type: ignore[arg-type]
+def not_connected() -> NotSent:
+    return NotSent()

@@ -1,12 +1,7 @@
-"""Google's error shape, bodies of bounded size, and the bounded pool of threads."""
+"""Google's error shape, and bodies of bounded size."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
-from contextvars import Context, copy_context
-from queue import SimpleQueue
-from threading import Thread
-from typing import Any, TypeVar, cast
+from typing import Any
 
 import msgspec
 from starlette.requests import ClientDisconnect, Request
@@ -19,7 +14,6 @@ from backstop.errors import Conflict, Unavailable
 from backstop.ports import Log, Random
 
 Handler = Callable[[Request], Awaitable[Response]]
-T = TypeVar("T")
 
 STATUSES = {
     400: "INVALID_ARGUMENT",
@@ -127,71 +121,6 @@ def parse_json(raw: bytes) -> Any:
         return msgspec.json.decode(raw)
     except (msgspec.DecodeError, ValueError, RecursionError):
         raise Invalid("", "the body is not valid JSON in UTF-8") from None
-
-
-class Pool:
-    """A bounded number of threads for clients that block.
-
-    One queue takes the work there, one call of the loop brings the outcome back.
-    asyncio's own threads, and anyio's, take more than twice the time for it, and that
-    was most of what a webhook took.
-    """
-
-    def __init__(self, width: int) -> None:
-        self._width = width
-        self._threads = 0
-        self._busy = 0
-        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
-
-    async def run(self, work: Callable[[], T]) -> T:
-        """Return what *work* returns in a thread, or raise what it raises there."""
-        loop = asyncio.get_running_loop()
-        done = loop.create_future()
-        self._busy += 1
-        if self._threads < min(self._busy, self._width):
-            self._threads += 1
-            Thread(target=_serve, args=(self._jobs,), name="pool", daemon=True).start()
-        self._jobs.put((copy_context(), work, loop, done))
-        try:
-            result, error = await done
-        finally:
-            self._busy -= 1
-        if error is not None:
-            raise error
-        return cast("T", result)
-
-    def __del__(self) -> None:
-        for _ in range(self._threads):
-            self._jobs.put(None)
-
-
-_Outcome = tuple[Any, BaseException | None]
-_Job = tuple[
-    Context,
-    Callable[[], Any],
-    asyncio.AbstractEventLoop,
-    asyncio.Future[_Outcome],
-]
-
-
-def _serve(jobs: SimpleQueue[_Job | None]) -> None:
-    while job := jobs.get():
-        context, work, loop, done = job
-        outcome: _Outcome
-        try:
-            outcome = context.run(work), None
-        except BaseException as error:  # noqa: BLE001 - it is the caller's
-            outcome = None, error
-        # A loop that was closed has nobody who waits.
-        with suppress(RuntimeError):
-            loop.call_soon_threadsafe(_settle, done, outcome)
-        # A thread that waits for the next job keeps nothing of the last alive.
-        del job, context, work, loop, done, outcome
-
-
-def _settle(done: asyncio.Future[_Outcome], outcome: _Outcome) -> None:
-    if not done.done():
-        done.set_result(outcome)
 
 
 def answering(handler: Handler, log: Log, random: Random | None = None) -> Handler:

@@ -29,7 +29,6 @@ from backstop.domain.message import (
 from backstop.domain.sms_text import LIMIT as SMS_TEXT_LIMIT
 from backstop.domain.times import parse_duration, parse_time
 from backstop.edge.answers import (
-    Pool,
     Problem,
     answer,
     error_info,
@@ -45,6 +44,7 @@ from backstop.edge.asked import (
 )
 from backstop.edge.device import Device
 from backstop.edge.passage import Passage, Way
+from backstop.edge.workers import Workers
 from backstop.ports import Ports, Relay, Stored
 from backstop.providers.rbm import content
 from backstop.providers.rbm.face import compose
@@ -79,14 +79,19 @@ class Api:
     """Routes a request to a use case."""
 
     def __init__(
-        self, ports: Ports, settings: Settings, house: House, pool: Pool, relay: Relay
+        self,
+        ports: Ports,
+        settings: Settings,
+        house: House,
+        workers: Workers,
+        relay: Relay,
     ) -> None:
-        self._device = Device(ports, settings, pool)
-        self._passage = Passage(ports, settings, relay, pool)
+        self._device = Device(ports, settings, workers)
+        self._passage = Passage(ports, settings, relay, workers)
         self._ports = ports
         self._settings = settings
         self._house = house
-        self._pool = pool
+        self._workers = workers
 
     async def __call__(self, request: HttpRequest) -> Response:
         self._admit(request)
@@ -111,7 +116,7 @@ class Api:
                 return await self._passage(request, way)
             case _:
                 raise Problem(404, "no such method; see the README for the API")
-        return await self._pool.run(work)
+        return await self._workers.run(work)
 
     def _admit(self, request: HttpRequest) -> None:
         if not self._settings.api_token:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from starlette.requests import Request
 from starlette.responses import Response
 
-from backstop.edge.answers import Pool, Problem, answer, parse_json, read_body
+from backstop.edge.answers import Problem, answer, parse_json, read_body
 from backstop.edge.asked import (
     check_id,
     check_phone,
@@ -14,6 +14,7 @@ from backstop.edge.asked import (
     refused_by_rbm,
     wrong_method,
 )
+from backstop.edge.workers import Workers
 from backstop.errors import AlreadyExists, ProviderError
 from backstop.ports import Ports
 from backstop.providers.rbm.content import canonical_event
@@ -27,10 +28,10 @@ BODY_LIMIT = 16 * 1024
 class Device:
     """`agentEvents` and `capabilities` of one phone."""
 
-    def __init__(self, ports: Ports, settings: Settings, pool: Pool) -> None:
+    def __init__(self, ports: Ports, settings: Settings, workers: Workers) -> None:
         self._ports = ports
         self._settings = settings
-        self._pool = pool
+        self._workers = workers
 
     async def event(self, request: Request, phone: str) -> Response:
         """POST …/agentEvents: show the user that we read, or are typing."""
@@ -84,6 +85,6 @@ class Device:
 
     async def _by_rbm(self, work: Callable[[], Response], repeat: str) -> Response:
         try:
-            return await self._pool.run(work)
+            return await self._workers.run(work)
         except ProviderError as error:
             raise refused_by_rbm(error, repeat=repeat) from None

@@ -6,17 +6,17 @@ along but the body and its type; its credentials least of all.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Self
 
 import msgspec
-from anyio import fail_after, move_on_after
 from starlette.requests import Request
 from starlette.responses import Response
 
 from backstop.domain.invalid import Invalid
-from backstop.edge.answers import DRAIN, Pool, Problem, read_body
+from backstop.edge.answers import DRAIN, Problem, read_body
 from backstop.edge.asked import (
     PHONE,
     check_phone,
@@ -24,6 +24,7 @@ from backstop.edge.asked import (
     read_query,
     wrong_method,
 )
+from backstop.edge.workers import Workers
 from backstop.errors import ProviderError, Throttled
 from backstop.ports import Ports, Relay, Relayed
 from backstop.settings import Settings
@@ -32,7 +33,7 @@ from backstop.usecases.reach import warm
 KIB, MIB = 1024, 1024 * 1024
 
 UPLOADS = 8
-"""Uploads at once. Each holds a thread for as long as its sender takes."""
+"""Uploads at once. Each holds a connection for as long as its sender takes."""
 
 SILENCE = 20.0
 """Seconds that an upload may rest."""
@@ -106,14 +107,13 @@ class Passage:
     """Hands requests on."""
 
     def __init__(
-        self, ports: Ports, settings: Settings, relay: Relay, pool: Pool
+        self, ports: Ports, settings: Settings, relay: Relay, workers: Workers
     ) -> None:
         self._ports = ports
         self._settings = settings
         self._relay = relay
-        self._pool = pool
-        # Apart from the others, so that slow uploads keep no message waiting.
-        self._uploads = Pool(UPLOADS)
+        self._workers = workers
+        self._uploads = asyncio.Semaphore(UPLOADS)
 
     async def __call__(self, request: Request, way: Way) -> Response:
         if request.method != "POST":
@@ -124,14 +124,13 @@ class Passage:
                 raise Invalid(name, "must be an upload in one request")
         if way.method.streams:
             return await self._stream(request, way, query)
-        # Small enough to be held: so no thread waits for a slow sender, and what
-        # a refreshed token asks for once more is still there.
+        # Small enough to be held: what a new token asks for once more is still there.
         raw = await read_body(request, way.method.limit)
         body = _json(raw) if way.method.body_agent else {}
         query = self._query(way, query, body)
-        passed = await self._pool.run(lambda: self._whole(request, way, query, raw))
+        passed = await self._forward(request, way, query, raw)
         if way.method is BATCH and self._ports.reaches:
-            await self._pool.run(lambda: self._learn(query, body, passed))
+            await self._workers.run(lambda: self._learn(query, body, passed))
         return _response(passed)
 
     def _query(
@@ -149,11 +148,6 @@ class Passage:
         given = query.get("agentId") or named or ""
         return kept | {"agentId": find_agent(agents, given).name}
 
-    def _whole(
-        self, request: Request, way: Way, query: dict[str, str], raw: bytes
-    ) -> Relayed:
-        return self._forward(request, way, query, raw, None)
-
     async def _stream(
         self, request: Request, way: Way, query: dict[str, str]
     ) -> Response:
@@ -162,13 +156,10 @@ class Passage:
         parts = _Parts(request, way.method.limit)
         try:
             if length == 0:
-                passed = await self._pool.run(
-                    lambda: self._whole(request, way, query, b"")
-                )
+                passed = await self._forward(request, way, query, b"")
             else:
-                passed = await self._uploads.run(
-                    lambda: self._forward(request, way, query, parts, length)
-                )
+                async with self._uploads:
+                    passed = await self._forward(request, way, query, parts, length)
         except Problem as problem:
             response = problem.response()
         else:
@@ -177,16 +168,16 @@ class Passage:
             response.headers["Connection"] = "close"
         return response
 
-    def _forward(
+    async def _forward(
         self,
         request: Request,
         way: Way,
         query: dict[str, str],
-        body: bytes | Iterable[bytes],
-        length: int | None,
+        body: bytes | AsyncIterator[bytes],
+        length: int | None = None,
     ) -> Relayed:
         try:
-            return self._relay.forward(
+            return await self._relay.forward(
                 path=way.path,
                 query=query,
                 content_type=request.headers.get("content-type", ""),
@@ -223,23 +214,19 @@ class Passage:
 
 
 class _Parts:
-    """A request's body, fetched part by part from the thread that sends it on.
+    """A request's body, part by part.
 
-    The thread asks for the next part when it has sent the last, and the server
-    reads no further from a sender than that: nothing piles up.
+    The next is asked for when the last was sent on, and the server reads no further
+    from a sender than that: nothing piles up.
     """
 
     def __init__(self, request: Request, limit: int) -> None:
-        self._loop = asyncio.get_running_loop()
         self._stream: AsyncIterator[bytes] = aiter(request.stream())
         self._limit = limit
         self._size = 0
 
-    def __iter__(self) -> Iterator[bytes]:
-        while part := asyncio.run_coroutine_threadsafe(
-            self._next(), self._loop
-        ).result():
-            yield part
+    def __aiter__(self) -> "_Parts":
+        return self
 
     async def drain(self) -> bool:
         """Read on, up to a point: else nobody would read our answer.
@@ -247,24 +234,20 @@ class _Parts:
         Returns whether that was the end.
         """
         size = 0
-        with move_on_after(SILENCE):
-            async for part in self._stream:
-                size += len(part)
-                if size > DRAIN:
-                    return False
-            return True
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SILENCE):
+                async for part in self._stream:
+                    size += len(part)
+                    if size > DRAIN:
+                        return False
+                return True
         return False
 
-    async def _next(self) -> bytes:
-        """Return the next part, b"" after the last. Raises Problem."""
+    async def __anext__(self) -> bytes:
+        """Return the next part. Raises Problem."""
         try:
-            with fail_after(SILENCE):
-                async for part in self._stream:
-                    self._size += len(part)
-                    if self._size > self._limit:
-                        raise _too_large(self._limit)
-                    if part:
-                        return part
+            async with asyncio.timeout(SILENCE):
+                part = await anext(self._stream)
         except TimeoutError:
             raise Problem(
                 408,
@@ -272,7 +255,10 @@ class _Parts:
                 status="DEADLINE_EXCEEDED",
                 headers={"Connection": "close"},
             ) from None
-        return b""
+        self._size += len(part)
+        if self._size > self._limit:
+            raise _too_large(self._limit)
+        return part
 
 
 def _length(request: Request, limit: int) -> int | None:

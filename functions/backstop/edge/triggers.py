@@ -14,7 +14,8 @@ from backstop.domain.message import MessageId
 from backstop.domain.signal import Kind as SignalKind
 from backstop.domain.signal import Signal
 from backstop.domain.times import parse_time
-from backstop.edge.answers import Pool, Problem, answer, parse_json, read_body
+from backstop.edge.answers import Problem, answer, parse_json, read_body
+from backstop.edge.workers import Workers
 from backstop.ports import Ports
 from backstop.providers.bandwidth import wire as bandwidth
 from backstop.providers.rbm import wire as rbm
@@ -29,10 +30,10 @@ class Trigger:
     """A POST from the platform. `token` is what it must bear, if there is one."""
 
     def __init__(
-        self, work: Callable[[bytes], None], pool: Pool, *, token: str = ""
+        self, work: Callable[[bytes], None], workers: Workers, *, token: str = ""
     ) -> None:
         self._work = work
-        self._pool = pool
+        self._workers = workers
         self._token = token
 
     async def __call__(self, request: Request) -> Response:
@@ -44,7 +45,7 @@ class Trigger:
                 raise Problem(403, "only the platform may call this")
         raw = await read_body(request, BODY_LIMIT)
         try:
-            await self._pool.run(lambda: self._work(raw))
+            await self._workers.run(lambda: self._work(raw))
         except NotYet:
             raise Problem(503, "the record may still be on its way") from None
         return answer({})

@@ -1,15 +1,15 @@
 """`webhook` and `sms_webhook`: verify, publish, answer. No state, no database."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from backstop.domain.event import Event
-from backstop.edge.answers import Handler, Pool, Problem, answer, read_body
-from backstop.ports import Begun, Clock, Events, Log
+from backstop.edge.answers import Handler, Problem, answer, read_body
+from backstop.edge.workers import Workers
+from backstop.ports import Clock, Events, Log
 from backstop.providers.bandwidth import wire as bandwidth
 from backstop.providers.rbm import wire as rbm
 
@@ -18,28 +18,18 @@ BODY_LIMIT = 256 * 1024
 REFUSED = "not verified"
 
 
-Publish = Callable[[Sequence[Event]], Awaitable[None]]
-
-
-def publishing(events: Events, pool: Pool) -> Publish:
-    """Return what publishes without holding up the loop."""
-    if isinstance(events, Begun):
-        begun = events
-        return lambda told: asyncio.wrap_future(begun.begin(*told))
-    return lambda told: pool.run(lambda: events.publish(*told))
-
-
 @dataclass(frozen=True)
 class Inlet:
     """Where verified events go in."""
 
-    publish: Publish
+    events: Events
+    workers: Workers
     clock: Clock
     log: Log
 
     async def take(self, events: Sequence[Event]) -> Response:
         """Answer 200 when *events* are durable; RBM takes nothing else for it."""
-        await self.publish(events)
+        await self.workers.run(lambda: self.events.publish(*events))
         return answer({})
 
 

@@ -5,17 +5,18 @@ per request is bound by the disk. So every change goes through one thread that
 commits in groups and flushes before anyone is answered.
 """
 
+import asyncio
 import fcntl
 import sqlite3
 import threading
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 from backstop.errors import Unavailable
+from backstop.fibres import Outcome, Promise, bring, lender
 
 T = TypeVar("T")
 
@@ -83,6 +84,9 @@ GROUP = 256
 """Changes in one commit, at most."""
 
 Change = Callable[[sqlite3.Connection], T]
+"""What is done to the file. It may be done twice, if its group is, and then anew."""
+
+_Item = tuple[Change[Any], Promise[Any]]
 
 
 class InUse(Exception):  # noqa: N818 - named for what happened
@@ -106,9 +110,7 @@ class Database:
             )
         # Taken and put back, so that as many are open as ever read at once.
         self._idle: deque[sqlite3.Connection] = deque()
-        self._queue: SimpleQueue[tuple[Change[object], Future[object]] | None] = (
-            SimpleQueue()
-        )
+        self._queue: SimpleQueue[_Item | None] = SimpleQueue()
         self._writer = self._connect()
         self._writer.execute("PRAGMA journal_mode = WAL")
         self._writer.execute("PRAGMA synchronous = FULL")
@@ -122,14 +124,19 @@ class Database:
         Raises what *change* raised (then nothing of it is kept), or Unavailable
         when it could not be committed.
         """
-        return self.begin(change).result()
+        return self._put(change, lender()).wait()
 
-    def begin(self, change: Change[T]) -> Future[T]:
-        """Begin what `write` waits for. Raises Unavailable, when it is closed."""
+    def begin(self, change: Change[T]) -> Promise[T]:
+        """Begin what `write` waits for, to be awaited. Raises Unavailable if closed."""
+        return self._put(change, asyncio.get_running_loop())
+
+    def _put(
+        self, change: Change[T], loop: asyncio.AbstractEventLoop | None
+    ) -> Promise[T]:
         if not self._thread.is_alive():
             raise Unavailable("closed")
-        done: Future[T] = Future()
-        self._queue.put((change, done))  # type: ignore[arg-type]
+        done: Promise[T] = Promise(loop)
+        self._queue.put((change, done))
         return done
 
     def read(self, query: str, *values: object) -> list[Any]:
@@ -173,35 +180,53 @@ class Database:
                     break
             closing = None in group
             self._commit([item for item in group if item is not None])
+        late = []
         while not self._queue.empty():
-            late = self._queue.get()
-            if late:
-                late[1].set_exception(Unavailable("closed"))
+            item = self._queue.get()
+            if item:
+                late.append((item[1], None, Unavailable("closed")))
+        bring(late)
 
-    def _commit(self, group: list[tuple[Change[object], Future[object]]]) -> None:
-        results: list[tuple[Future[object], object, BaseException | None]] = []
+    def _commit(self, group: list[_Item]) -> None:
         try:
-            self._writer.execute("BEGIN IMMEDIATE")
-            for change, done in group:
-                self._writer.execute("SAVEPOINT one")
-                try:
-                    results.append((done, change(self._writer), None))
-                except Exception as error:  # noqa: BLE001 - it is the caller's
-                    self._writer.execute("ROLLBACK TO one")
-                    results.append((done, None, error))
-                self._writer.execute("RELEASE one")
-            self._writer.execute("COMMIT")
+            outcomes = self._do(group)
         except sqlite3.Error as error:
-            if self._writer.in_transaction:
-                self._writer.execute("ROLLBACK")
-            for _change, done in group:
-                done.set_exception(_told(error))
-            return
-        for done, result, failure in results:
-            if failure is None:
-                done.set_result(result)
-            else:
-                done.set_exception(_told(failure))
+            self._roll_back()
+            outcomes = [(done, None, _told(error)) for _change, done in group]
+        bring(outcomes)
+
+    def _do(self, group: list[_Item]) -> list[Outcome]:
+        self._writer.execute("BEGIN IMMEDIATE")
+        outcomes: list[Outcome]
+        try:
+            outcomes = [(done, change(self._writer), None) for change, done in group]
+        except Exception:  # noqa: BLE001 - whose it is shows when each is done apart
+            self._roll_back()
+            self._writer.execute("BEGIN IMMEDIATE")
+            outcomes = [_apart(self._writer, item) for item in group]
+        self._writer.execute("COMMIT")
+        return outcomes
+
+    def _roll_back(self) -> None:
+        if self._writer.in_transaction:
+            self._writer.execute("ROLLBACK")
+
+
+def _apart(connection: sqlite3.Connection, item: _Item) -> Outcome:
+    """Do one change so that its failure is its caller's alone.
+
+    That takes two statements more, for what nearly never happens.
+    """
+    change, done = item
+    connection.execute("SAVEPOINT one")
+    outcome: Outcome
+    try:
+        outcome = done, change(connection), None
+    except Exception as error:  # noqa: BLE001 - it is the caller's
+        connection.execute("ROLLBACK TO one")
+        outcome = done, None, _told(error)
+    connection.execute("RELEASE one")
+    return outcome
 
 
 def _told(error: BaseException) -> BaseException:

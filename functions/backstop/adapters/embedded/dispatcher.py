@@ -363,7 +363,7 @@ class Dispatcher:
             _failed(error)
 
     async def _commit(self, change: Change[None]) -> None:
-        await asyncio.wrap_future(self._database.begin(change))
+        await self._database.begin(change)
 
 
 def _ring(key: _Key) -> dict[str, object]:

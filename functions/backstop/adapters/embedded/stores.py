@@ -2,7 +2,6 @@
 
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -284,9 +283,6 @@ class SqliteEvents:
         self._published = published
 
     def publish(self, *events: Event) -> None:
-        self.begin(*events).result()
-
-    def begin(self, *events: Event) -> Future[None]:
         now = micros(self._clock.now())
         trace = tracing.attributes()
         rows = [
@@ -310,9 +306,8 @@ class SqliteEvents:
                     [(seq, name, now) for name in names],
                 )
 
-        done = self._database.begin(insert)
-        done.add_done_callback(lambda _done: self._published())
-        return done
+        self._database.write(insert)
+        self._published()
 
     def newest(self, limit: int) -> list[Published]:
         """Return the last *limit* events, newest last."""

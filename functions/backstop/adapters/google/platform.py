@@ -44,6 +44,7 @@ class Place:
 class GooglePlatform:
     """Firestore, Cloud Tasks and Pub/Sub. Who may call is for IAM to say."""
 
+    blocks = True
     token = ""
 
     def __init__(self, place: Place) -> None:

@@ -1,32 +1,28 @@
 """Bandwidth's REST API: hand over an SMS or MMS, once."""
 
 import logging
-import threading
 import time
 from base64 import b64encode
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from http import HTTPStatus
 
 import msgspec
-import requests
 
+from backstop.calls import Answer, Caller, NoAnswer, NotSent
 from backstop.domain.message import Json
 from backstop.domain.queued import Queued
 from backstop.domain.times import format_time
 from backstop.errors import Refusal, Refused, Throttled, Unanswered
 from backstop.providers.answers import (
-    LeanSession,
     accepted,
     access_token,
     json_object,
-    never_sent,
-    pooled,
     refused,
     retry_after,
 )
+from backstop.providers.tokens import Tokens
 
 BASE_URL = "https://messaging.bandwidth.com/api/v2"
 TOKEN_URL = "https://api.bandwidth.com/api/v1/oauth2/token"  # noqa: S105
@@ -41,14 +37,8 @@ _USUAL_LIFE = 3600
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class _Token:
-    text: str
-    renew_at: float
-
-
 class Bandwidth:
-    """Sends SMS and MMS over one pooled session, with OAuth2 client credentials.
+    """Sends SMS and MMS over lasting connections, with OAuth2 client credentials.
 
     Bandwidth knows no idempotency key: a request goes out once, and a second
     time only when the first was refused for its token.
@@ -63,7 +53,6 @@ class Bandwidth:
         client_secret: str,
         base_url: str = BASE_URL,
         token_url: str = TOKEN_URL,
-        pool: int = 64,
         monotonic: Callable[[], float] | None = None,
     ) -> None:
         self._url = f"{base_url.rstrip('/')}/users/{account_id}/messages"
@@ -72,10 +61,8 @@ class Bandwidth:
         basic = b64encode(f"{client_id}:{client_secret}".encode()).decode()
         self._basic = f"Basic {basic}"
         self._monotonic = monotonic or time.monotonic
-        self._session = LeanSession()
-        pooled(self._session, pool)
-        self._token: _Token | None = None
-        self._renewing = threading.Lock()
+        self._caller = Caller()
+        self._tokens = Tokens(self._fetch_token, self._monotonic)
 
     def send(  # noqa: PLR0913 - a message has that many parts
         self,
@@ -104,119 +91,92 @@ class Bandwidth:
         if media:
             body["media"] = list(media)
         end = self._monotonic() + budget.total_seconds()
-        token = self._fresh_token(end)
-        response = self._post(body, token, end)
-        if response.status_code == HTTPStatus.UNAUTHORIZED:
-            token = self._fresh_token(end, rejected=token)
-            response = self._post(body, token, end)
-        return _judge(response)
+        raw = msgspec.json.encode(body)
+        token = self._tokens.get(end)
+        answer = self._post(raw, token, end)
+        if answer.status == HTTPStatus.UNAUTHORIZED:
+            self._tokens.reject(token)
+            answer = self._post(raw, self._tokens.get(end), end)
+        return _judge(answer)
 
     def close(self) -> None:
-        """Close the pooled connections."""
-        self._session.close()
+        """Let go of the connections that rest."""
+        self._caller.close()
 
-    def _post(self, body: Json, token: _Token, end: float) -> requests.Response:
-        failure: Unanswered | Throttled
-        try:
-            return self._session.request(
-                "POST",
-                self._url,
-                data=msgspec.json.encode(body),
-                headers={
-                    "Authorization": f"Bearer {token.text}",
-                    "Content-Type": "application/json",
-                },
-                timeout=self._timeouts(end),
-            )
-        except requests.RequestException as error:
-            # Raised outside, so that no traceback carries the request.
-            failure = (
-                Throttled("not connected")
-                if never_sent(error)
-                else Unanswered("no answer")
-            )
-        raise failure
-
-    def _fresh_token(self, end: float, rejected: _Token | None = None) -> _Token:
-        """Return a token for now, fetched by one thread for all that wait."""
-        token = self._good_token(rejected)
-        if token is not None:
-            return token
-        if not self._renewing.acquire(timeout=self._left(end)):
-            raise Throttled("no access token in time")
-        try:
-            token = self._good_token(rejected)
-            if token is None:
-                token = self._token = self._fetch_token(end)
-            return token
-        finally:
-            self._renewing.release()
-
-    def _good_token(self, rejected: _Token | None) -> _Token | None:
-        token = self._token
-        if token is None or token is rejected or self._monotonic() >= token.renew_at:
-            return None
-        return token
-
-    def _fetch_token(self, end: float) -> _Token:
-        asked_at = self._monotonic()
-        response = None
-        # Judged below, so that no traceback carries the request.
-        with suppress(requests.RequestException):
-            response = self._session.request(
-                "POST",
-                self._token_url,
-                data=b"grant_type=client_credentials",
-                headers={
-                    "Authorization": self._basic,
-                    "Content-Type": "application/x-www-form-urlencoded",
-                },
-                timeout=self._timeouts(end),
-            )
-        if response is None:
-            raise Throttled("no access token")
-        status = response.status_code
-        if refused(status) and status != HTTPStatus.TOO_MANY_REQUESTS:
-            _credentials_refused("token", response)
-        granted = access_token(response.content) if accepted(status) else None
-        if granted is None:
-            raise Throttled("no access token", after=retry_after(response))
-        text, life = granted
-        seconds = _USUAL_LIFE if life is None else life
-        return _Token(text, asked_at + max(seconds - _RENEW, seconds / 2))
-
-    def _timeouts(self, end: float) -> tuple[float, float]:
-        left = self._left(end)
-        return min(_CONNECT, left), left
-
-    def _left(self, end: float) -> float:
+    def _post(self, body: bytes, token: str, end: float) -> Answer:
+        headers = {
+            "Authorization": f"Bearer {token}",
+            "Content-Type": "application/json",
+        }
         left = end - self._monotonic()
         if left <= 0:
             raise Throttled("no time left to ask")
-        return left
+        failure: Unanswered | Throttled
+        try:
+            return self._call(self._url, headers, body, left)
+        except NotSent:
+            failure = Throttled("not connected")
+        except NoAnswer:
+            failure = Unanswered("no answer")
+        # Raised outside, so that no traceback carries the request.
+        raise failure
+
+    def _fetch_token(self, within: float) -> tuple[str, float]:
+        headers = {
+            "Authorization": self._basic,
+            "Content-Type": "application/x-www-form-urlencoded",
+        }
+        body = b"grant_type=client_credentials"
+        answer = None
+        # Judged below, so that no traceback carries the request.
+        with suppress(NotSent, NoAnswer):
+            answer = self._call(self._token_url, headers, body, within)
+        if answer is None:
+            raise Throttled("no access token")
+        status = answer.status
+        if refused(status) and status != HTTPStatus.TOO_MANY_REQUESTS:
+            _credentials_refused("token", answer)
+        granted = access_token(answer.body) if accepted(status) else None
+        if granted is None:
+            raise Throttled("no access token", after=retry_after(answer))
+        text, life = granted
+        seconds = _USUAL_LIFE if life is None else life
+        return text, max(seconds - _RENEW, seconds / 2)
+
+    def _call(
+        self, url: str, headers: Mapping[str, str], body: bytes, within: float
+    ) -> Answer:
+        return self._caller.call(
+            "POST",
+            url,
+            headers=headers,
+            body=body,
+            connect=min(_CONNECT, within),
+            within=within,
+        )
 
 
-def _judge(response: requests.Response) -> Queued:
-    status = response.status_code
+def _judge(answer: Answer) -> Queued:
+    status = answer.status
     if accepted(status):
-        answer = json_object(response.content) or {}
-        provider_id, segments = answer.get("id"), answer.get("segmentCount")
+        said = json_object(answer.body) or {}
+        provider_id, segments = said.get("id"), said.get("segmentCount")
         if isinstance(provider_id, str) and provider_id:
             return Queued(provider_id, segments if type(segments) is int else None)
         raise Unanswered(f"{status} without an id")
     if status == HTTPStatus.TOO_MANY_REQUESTS:
-        raise Throttled("429", after=retry_after(response))
+        raise Throttled("429", after=retry_after(answer))
     if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
         # Our fault and nobody else's: it is mended, and then the message goes.
-        _credentials_refused("message", response)
+        _credentials_refused("message", answer)
         raise Throttled(str(status))
     if refused(status):
         raise Refused(str(status), refusal=Refusal.REJECTED)
     raise Unanswered(str(status))
 
 
-def _credentials_refused(what: str, response: requests.Response) -> None:
+def _credentials_refused(what: str, answer: Answer) -> None:
     _log.error(
         "bandwidth_credentials_refused",
-        extra={"request": what, "status": response.status_code},
+        extra={"request": what, "status": answer.status},
     )

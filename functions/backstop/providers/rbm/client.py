@@ -4,29 +4,29 @@ import json
 import logging
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from http import HTTPStatus
 from itertools import count
 from typing import Any, Self
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
-import requests
-
+from backstop import fibres
+from backstop.calls import Answer, Body, Caller, NoAnswer, NotSent
 from backstop.domain.message import Json
 from backstop.errors import ProviderError, Refusal, Refused, Throttled, Unanswered
 from backstop.ports import Relayed
 from backstop.providers.answers import (
-    LeanSession,
     accepted,
     access_token,
     json_object,
-    never_sent,
-    pooled,
     refused,
     retry_after,
 )
+from backstop.providers.tokens import Tokens
 
 SCOPE = "https://www.googleapis.com/auth/rcsbusinessmessaging"
 
@@ -48,9 +48,17 @@ _UNREACHABLE: Mapping[int, Refusal] = {
 
 # Seconds to connect, which is also all that RBM may pause while it takes a
 # body in, and to answer.
-_FORWARD = (10.0, 30.0)
-_LARGEST_ANSWER = 4 * 1024 * 1024
-_PART = 64 * 1024
+_REST = 10.0
+_JUDGEMENT = 30.0
+
+_TOKENS = 3
+"""Tokens that one call may be refused for."""
+
+# Google's own clients renew a token so long before its end, and take it to live an
+# hour if the answer does not say.
+_RENEW = 225.0
+_USUAL_LIFE = 3600
+_GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
 _log = logging.getLogger(__name__)
 
@@ -88,42 +96,44 @@ class _Failure:
 
 
 class Rbm:
-    """Speaks to RBM over one pooled, authorised session.
+    """Speaks to RBM over lasting connections.
 
-    The session refreshes its token on 401. Every other retry is made here,
-    under the same id and within the budget of the call. Nothing of the phone,
-    the message or RBM's answer reaches an exception or a log.
+    A 401 asks for a new token. Every retry is under the same id and within the
+    budget of the call. Nothing of the phone, the message or RBM's answer reaches
+    an exception or a log.
     """
 
     def __init__(
         self,
         base_url: str,
-        session: requests.Session,
+        caller: Caller,
+        tokens: Tokens,
         *,
         sleep: Callable[[float], None] | None = None,
         jitter: Callable[[], float] | None = None,
         monotonic: Callable[[], float] | None = None,
     ) -> None:
         self._base_url = base_url.rstrip("/")
-        self._session = session
-        self._sleep = sleep or time.sleep
+        self._caller = caller
+        self._tokens = tokens
+        self._sleep = sleep or fibres.sleep
         self._jitter = jitter or random.random
         self._monotonic = monotonic or time.monotonic
         self._failed_lookups = count(1)
 
     @classmethod
-    def from_key(
-        cls, key: Json, base_url: str, *, pool: int = 64, **injected: Any
-    ) -> Self:
+    def from_key(cls, key: Json, base_url: str, **injected: Any) -> Self:
         """Return a client that signs in with a service account's key.
 
         Connects to nothing yet. Raises ValueError for what is no such key.
         """
+        caller = Caller()
         try:
-            session = _authorised_session(key, pool)
+            grants = _Grants(key, caller)
         except KeyError:
             raise ValueError("no service account's key") from None
-        return cls(base_url, session, **injected)
+        tokens = Tokens(grants, injected.get("monotonic", time.monotonic))
+        return cls(base_url, caller, tokens, **injected)
 
     def create(
         self, *, agent: str, phone: str, message_id: str, body: Json, budget: timedelta
@@ -194,51 +204,53 @@ class Rbm:
         )
         return self._run(call, budget)
 
-    def forward(
+    async def forward(
         self,
         *,
         path: str,
         query: Mapping[str, str],
         content_type: str,
-        body: bytes | Iterable[bytes],
+        body: bytes | AsyncIterator[bytes],
         length: int | None = None,
     ) -> Relayed:
         """Return RBM's answer to a request that is not ours, whatever its status.
 
-        An iterable body is sent as it comes. What iterating raises is raised here.
+        An iterator's body is sent as it comes. What iterating raises is raised here.
         Raises Throttled when RBM did nothing, Unanswered when what it did is not
         known; nothing is repeated but what a refreshed token allows.
         """
-        from google.auth.exceptions import GoogleAuthError
-
-        try:
-            response = self._session.request(
-                "POST",
-                self._base_url + quote(path, safe="/+:"),
-                params=query,
-                data=body if isinstance(body, bytes) else _Once(body, length),
-                headers={"Content-Type": content_type} if content_type else None,
-                timeout=_FORWARD,
-                allow_redirects=False,
-                stream=True,
-                hooks={"response": _let_go},
-            )
-            with response:
-                return _relayed(response)
-        except GoogleAuthError as error:
-            _log.error("rbm_credentials_refused", extra={"cause": type(error).__name__})
-            raise Throttled("no access token") from None
-        except _SpentError:
-            # The token that was refused is a new one by now.
-            raise Throttled("401, and the body is gone") from None
-        except requests.RequestException as error:
-            if never_sent(error):
+        url = f"{self._base_url}{quote(path, safe='/+:')}"
+        url += f"?{urlencode(query)}" if query else ""
+        whole = isinstance(body, bytes)
+        for _ in range(_TOKENS if whole else 1):
+            token = await fibres.run(partial(self._token, self._monotonic() + _REST))
+            headers = {"Authorization": f"Bearer {token}"}
+            if content_type:
+                headers["Content-Type"] = content_type
+            try:
+                answer = await self._caller.ask(
+                    "POST",
+                    url,
+                    headers=headers,
+                    body=body if isinstance(body, bytes) else Body(body, length),
+                    connect=_REST,
+                    within=_JUDGEMENT,
+                )
+            except NotSent:
                 raise Throttled("not connected") from None
-            raise Unanswered("no answer") from None
+            except NoAnswer:
+                raise Unanswered("no answer") from None
+            if answer.status != HTTPStatus.UNAUTHORIZED:
+                return _relayed(answer)
+            self._tokens.reject(token)
+        # About our token, and not the caller's.
+        if whole:
+            _log.error("rbm_credentials_refused", extra={"cause": "401"})
+        raise Throttled("401")
 
     def close(self) -> None:
-        """Close the pooled connections."""
-        self._session.close()
+        """Let go of the connections that rest."""
+        self._caller.close()
 
     def _run(self, call: _Call, budget: timedelta) -> Json:
         end = self._monotonic() + budget.total_seconds()
@@ -262,45 +274,61 @@ class Rbm:
         raise AssertionError("the last try returns or raises")
 
     def _try(self, call: _Call, left: float) -> _Failure | Json:
-        from google.auth.exceptions import GoogleAuthError
-
         if left <= 0:
             return _Failure(Throttled, "no time left to ask")
-        try:
-            response = self._session.request(
-                call.method,
-                self._base_url + call.path,
-                params=call.query,
-                data=call.body,
-                headers={"Content-Type": "application/json"} if call.body else None,
-                timeout=(min(_CONNECT, left), left),
-                allow_redirects=False,
-            )
-        except GoogleAuthError as error:
-            # Without a token nothing was asked; the cause may name secrets.
-            _log.error("rbm_credentials_refused", extra={"cause": type(error).__name__})
-            return _Failure(Throttled, "no access token", again=_passing(error))
-        except requests.RequestException as error:
-            if never_sent(error):
+        end = self._monotonic() + left
+        url = f"{self._base_url}{call.path}?{urlencode(call.query)}"
+        for _ in range(_TOKENS):
+            try:
+                token = self._token(end)
+            except _KeyRefused:
+                return _Failure(Throttled, "no access token")
+            except Throttled:
+                return _Failure(Throttled, "no access token", again=True)
+            headers = {"Authorization": f"Bearer {token}"}
+            if call.body:
+                headers["Content-Type"] = "application/json"
+            left = end - self._monotonic()
+            try:
+                answer = self._caller.call(
+                    call.method,
+                    url,
+                    headers=headers,
+                    body=call.body,
+                    connect=min(_CONNECT, left),
+                    within=left,
+                )
+            except NotSent:
                 return _Failure(Throttled, "not connected", again=True)
-            return _Failure(Unanswered, "no answer", again=True)
-        return self._judge(call, response)
+            except NoAnswer:
+                return _Failure(Unanswered, "no answer", again=True)
+            if answer.status != HTTPStatus.UNAUTHORIZED:
+                break
+            self._tokens.reject(token)
+        return self._judge(call, answer)
 
-    def _judge(self, call: _Call, response: requests.Response) -> _Failure | Json:
-        status = response.status_code
-        answer = json_object(response.content)
-        if status == HTTPStatus.OK and answer is not None:
-            return answer
+    def _token(self, end: float) -> str:
+        try:
+            return self._tokens.get(end)
+        except Throttled as error:
+            _log.error("rbm_credentials_refused", extra={"cause": str(error)})
+            raise
+
+    def _judge(self, call: _Call, answer: Answer) -> _Failure | Json:
+        status = answer.status
+        said = json_object(answer.body)
+        if status == HTTPStatus.OK and said is not None:
+            return said
         if status == HTTPStatus.CONFLICT and call.method == "POST":
             # Undocumented. Ids are ours, so a known one is our own message,
             # and if it were not, the deadline would still fall back.
             return {}
         if status == HTTPStatus.TOO_MANY_REQUESTS:
-            return _Failure(Throttled, "429", again=True, after=retry_after(response))
+            return _Failure(Throttled, "429", again=True, after=retry_after(answer))
         if status == HTTPStatus.UNAUTHORIZED:
             _log.error("rbm_credentials_refused", extra={"cause": "401"})
             return _Failure(Throttled, "401 after refresh")
-        if status == HTTPStatus.FORBIDDEN and _AGENT_LOOKUP in response.content.lower():
+        if status == HTTPStatus.FORBIDDEN and _AGENT_LOOKUP in answer.body.lower():
             _log.error(
                 "rbm_agent_lookup_failed",
                 extra={
@@ -312,120 +340,75 @@ class Rbm:
         if refused(status):
             refusal = call.refusals.get(status, call.other_refusal)
             return _Failure(refusal, str(status))
-        return _Failure(
-            Unanswered, str(status), again=True, after=retry_after(response)
+        return _Failure(Unanswered, str(status), again=True, after=retry_after(answer))
+
+
+class _KeyRefused(Throttled):
+    """Asking again with the same key is of no use."""
+
+
+class _Grants:
+    """Fetches tokens in exchange for what the key signs, one try at a time.
+
+    google-auth signs. Its own exchange retries in its own rhythm, past our budgets,
+    and asks a second Google service which regions the account is bound to.
+    """
+
+    def __init__(self, key: Json, caller: Caller) -> None:
+        from cryptography.hazmat.primitives.serialization import load_pem_private_key
+        from google.auth.crypt import RSASigner
+
+        # It is our own secret. To prove its primes prime, as google-auth's reader of
+        # keys has it done, is a tenth of a cold start.
+        private_key = load_pem_private_key(
+            key["private_key"].encode(), None, unsafe_skip_rsa_key_validation=True
         )
+        self._signer = RSASigner(private_key, key.get("private_key_id"))  # type: ignore[no-untyped-call]
+        self._account = key["client_email"]
+        self._token_uri = key["token_uri"]
+        self._caller = caller
+
+    def __call__(self, within: float) -> tuple[str, float]:
+        from google.auth import jwt
+
+        now = int(time.time())
+        claims = {
+            "iss": self._account,
+            "scope": SCOPE,
+            "aud": self._token_uri,
+            "iat": now,
+            "exp": now + _USUAL_LIFE,
+        }
+        signed = jwt.encode(self._signer, claims)  # type: ignore[no-untyped-call]
+        form = urlencode({"grant_type": _GRANT, "assertion": signed})
+        answer = None
+        # Judged below, so that no traceback carries the request.
+        with suppress(NotSent, NoAnswer):
+            answer = self._caller.call(
+                "POST",
+                self._token_uri,
+                headers={"Content-Type": "application/x-www-form-urlencoded"},
+                body=form.encode(),
+                connect=min(_CONNECT, within),
+                within=within,
+            )
+        if answer is None:
+            raise Throttled("no answer")
+        status = answer.status
+        if refused(status) and status != HTTPStatus.TOO_MANY_REQUESTS:
+            raise _KeyRefused(str(status))
+        granted = access_token(answer.body) if accepted(status) else None
+        if granted is None:
+            raise Throttled("no token in the answer")
+        text, life = granted
+        seconds = _USUAL_LIFE if life is None else life
+        return text, max(seconds - _RENEW, seconds / 2)
 
 
-class _SpentError(Exception):
-    """A body that came but once would have to be sent again."""
-
-
-class _Once:
-    """A body that is sent as it comes. `requests` reads its length off `len`."""
-
-    def __init__(self, parts: Iterable[bytes], length: int | None) -> None:
-        self._parts: Iterable[bytes] | None = parts
-        self.len = length or 0
-
-    def __iter__(self) -> Iterator[bytes]:
-        parts, self._parts = self._parts, None
-        if parts is None:
-            raise _SpentError
-        return iter(parts)
-
-
-def _let_go(response: requests.Response, **_how: object) -> None:
-    """Free the connection of an answer that is not read: the request is repeated."""
-    if response.status_code == HTTPStatus.UNAUTHORIZED:
-        response.close()
-
-
-def _relayed(response: requests.Response) -> Relayed:
-    """Return an answer that is RBM's own: JSON, of a bounded size.
-
-    Raises Throttled for a 401, which is about our token and not the caller's.
-    """
-    status = response.status_code
-    if status == HTTPStatus.UNAUTHORIZED:
-        _log.error("rbm_credentials_refused", extra={"cause": "401"})
-        raise Throttled("401 after refresh")
-    content = b""
-    for part in response.iter_content(_PART):
-        content += part
-        if len(content) > _LARGEST_ANSWER:
-            raise Unanswered("an answer without end")
+def _relayed(answer: Answer) -> Relayed:
+    """Return an answer that is RBM's own: JSON. Raises Unanswered."""
+    status = answer.status
     elsewhere = HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST
-    if elsewhere or json_object(content) is None:
+    if elsewhere or json_object(answer.body) is None:
         raise Unanswered(f"{status}, and no JSON")
-    return Relayed(status, content, response.headers.get("Retry-After", ""))
-
-
-class _TokenEndpoint:
-    """How google-auth fetches tokens: from their endpoint only, one try at a time.
-
-    Left alone the library retries in its own rhythm, past our budgets, and
-    asks a second Google service which regions the account is bound to, from a
-    thread that outlives the request. RBM needs neither.
-    """
-
-    def __init__(self, token_uri: str, pool: int) -> None:
-        from google.auth.transport.requests import Request
-
-        self.session = requests.Session()
-        pooled(self.session, pool)
-        self._token_uri = token_uri
-        self._request = Request(self.session)
-
-    def __call__(self, url: str, *args: Any, **kwargs: Any) -> Any:
-        if url != self._token_uri:
-            raise _transport_error("not a token request")
-        response = self._request(url, *args, **kwargs)
-        status = response.status
-        if accepted(status) and access_token(response.data) is None:
-            raise _transport_error("no token in the answer")
-        if status == HTTPStatus.TOO_MANY_REQUESTS or not (
-            accepted(status) or refused(status)
-        ):
-            raise _transport_error("the token endpoint is busy")
-        return response
-
-
-def _authorised_session(key: Json, pool: int) -> requests.Session:
-    from cryptography.hazmat.primitives.serialization import load_pem_private_key
-    from google.auth.crypt import RSASigner
-    from google.auth.transport.requests import AuthorizedSession
-    from google.oauth2.service_account import Credentials
-
-    # It is our own secret. To prove its primes prime, as google-auth's reader of keys
-    # has it done, is a tenth of a cold start.
-    private_key = load_pem_private_key(
-        key["private_key"].encode(), None, unsafe_skip_rsa_key_validation=True
-    )
-    credentials = Credentials(  # type: ignore[no-untyped-call]
-        RSASigner(private_key, key.get("private_key_id")),  # type: ignore[no-untyped-call]
-        service_account_email=key["client_email"],
-        token_uri=key["token_uri"],
-        scopes=[SCOPE],
-    )
-
-    class Session(AuthorizedSession, LeanSession):
-        """Beneath google-auth's part, which stays as it is."""
-
-    session = Session(  # type: ignore[no-untyped-call]
-        credentials, auth_request=_TokenEndpoint(key["token_uri"], pool)
-    )
-    pooled(session, pool)
-    return session
-
-
-def _passing(error: Exception) -> bool:
-    from google.auth.exceptions import TransportError
-
-    return isinstance(error, TransportError)
-
-
-def _transport_error(reason: str) -> Exception:
-    from google.auth.exceptions import TransportError
-
-    return TransportError(reason)  # type: ignore[no-untyped-call]
+    return Relayed(status, answer.body, answer.headers.get("retry-after", ""))
