@@ -11,6 +11,7 @@ import sqlite3
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
@@ -81,7 +82,7 @@ CREATE INDEX IF NOT EXISTS deliveries_dead ON deliveries (seq) WHERE dead;
 """
 
 GROUP = 256
-"""Changes in one commit, at most."""
+"""Changes after which a commit waits for no more."""
 
 Change = Callable[[sqlite3.Connection], T]
 """What is done to the file. It may be done twice, if its group is, and then anew."""
@@ -110,7 +111,8 @@ class Database:
             )
         # Taken and put back, so that as many are open as ever read at once.
         self._idle: deque[sqlite3.Connection] = deque()
-        self._queue: SimpleQueue[_Item | None] = SimpleQueue()
+        self._queue: SimpleQueue[list[_Item] | None] = SimpleQueue()
+        self._begun: dict[asyncio.AbstractEventLoop, list[_Item]] = {}
         self._writer = self._connect()
         self._writer.execute("PRAGMA journal_mode = WAL")
         self._writer.execute("PRAGMA synchronous = FULL")
@@ -136,8 +138,21 @@ class Database:
         if not self._thread.is_alive():
             raise Unavailable("closed")
         done: Promise[T] = Promise(loop)
-        self._queue.put((change, done))
+        if loop is None:
+            self._hand_over([(change, done)])
+        else:
+            begun = self._begun.setdefault(loop, [])
+            begun.append((change, done))
+            if len(begun) == 1:
+                # What else this turn of the loop asks for comes along: to wake the
+                # writer is dearer than most of what it does.
+                loop.call_soon(lambda: self._hand_over(self._begun.pop(loop)))
         return done
+
+    def _hand_over(self, begun: list[_Item]) -> None:
+        self._queue.put(begun)
+        if not self._thread.is_alive():
+            self._refuse()
 
     def read(self, query: str, *values: object) -> list[Any]:
         """Return the rows of *query* over what is committed. Raises Unavailable."""
@@ -172,19 +187,25 @@ class Database:
     def _write(self) -> None:
         closing = False
         while not closing:
-            group = [self._queue.get()]
-            while len(group) < GROUP:
-                try:
-                    group.append(self._queue.get_nowait())
-                except Empty:
+            group: list[_Item] = []
+            begun = self._queue.get()
+            while begun is not None:
+                group += begun
+                if len(group) >= GROUP or self._queue.empty():
                     break
-            closing = None in group
-            self._commit([item for item in group if item is not None])
-        late = []
-        while not self._queue.empty():
-            item = self._queue.get()
-            if item:
-                late.append((item[1], None, Unavailable("closed")))
+                begun = self._queue.get()
+            closing = begun is None
+            if group:
+                self._commit(group)
+        self._refuse()
+
+    def _refuse(self) -> None:
+        """Answer those who came while it was closed, or after that."""
+        late: list[Outcome] = []
+        with suppress(Empty):
+            while True:
+                begun = self._queue.get_nowait() or []
+                late += [(done, None, Unavailable("closed")) for _, done in begun]
         bring(late)
 
     def _commit(self, group: list[_Item]) -> None:
