@@ -56,10 +56,10 @@ NONE = {
 
 
 class Fixed:
-    """Draws the same id again and again."""
+    """Draws the same number again and again."""
 
-    def new_id(self):
-        return "drawn"
+    def random(self):
+        return 0.5
 
 
 def request(headers, body=b""):
@@ -161,7 +161,7 @@ def test_an_event_is_the_same_with_and_without():
 
 
 def traced(make):
-    tracing.begin({"traceparent": PARENT}, Fixed().new_id)
+    tracing.begin({"traceparent": PARENT}, Fixed().random)
     return make().attributes() | tracing.attributes()
 
 

@@ -29,9 +29,9 @@ class _Work:
 _current: ContextVar[_Work | None] = ContextVar("work", default=None)
 
 
-def begin(headers: Mapping[str, str], new_id: Callable[[], str]) -> None:
+def begin(headers: Mapping[str, str], random: Callable[[], float]) -> None:
     """Let what follows belong to the trace that *headers* name, or to a new one."""
-    _current.set(_Work(_incoming(headers) or _new(new_id())))
+    _current.set(_Work(_incoming(headers) or _new(random)))
 
 
 def join(attributes: Mapping[str, object]) -> None:
@@ -62,6 +62,7 @@ def _incoming(headers: Mapping[str, str]) -> str:
     return given if _W3C.fullmatch(given) else ""
 
 
-def _new(unique: str) -> str:
-    digest = sha256(unique.encode()).hexdigest()
+def _new(random: Callable[[], float]) -> str:
+    # Nobody has to be unable to guess it, as with an id: that is asked of the kernel.
+    digest = sha256(f"{random()} {random()} {random()}".encode()).hexdigest()
     return f"00-{digest[:32]}-{digest[32:48]}-00"

@@ -45,7 +45,7 @@ def traced(do: Callable[[], object]) -> str:
     """Do it as for a request of some trace; return that request's `traceparent`."""
 
     def within() -> str:
-        tracing.begin({}, lambda: "a request")
+        tracing.begin({}, lambda: 0.5)
         do()
         return tracing.traceparent()
 

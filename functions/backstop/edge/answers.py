@@ -131,7 +131,7 @@ def answering(handler: Handler, log: Log, random: Random | None = None) -> Handl
 
     async def answer_always(request: Request) -> Response:
         if random:
-            tracing.begin(request.headers, random.new_id)
+            tracing.begin(request.headers, random.random)
         try:
             return await handler(request)
         except Problem as problem:
