@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import TextIO
 
+import msgspec
+
 from backstop.logs import CATALOGUE
 from backstop.ports import Log
 from backstop.tracing import traceparent
@@ -70,7 +72,7 @@ class JsonLog:
             _version, trace, span, _flags = parent.split("-")
             line["logging.googleapis.com/trace"] = self._traces + trace
             line["logging.googleapis.com/spanId"] = span
-        self._stream.write(json.dumps(line) + "\n")
+        self._stream.write(msgspec.json.encode(line).decode() + "\n")
         self._stream.flush()
 
 

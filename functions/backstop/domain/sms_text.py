@@ -61,6 +61,8 @@ def units(text: str) -> int:
     Providers do not say what a character is. This is the largest count of all,
     so what fits by it fits.
     """
+    if text.isascii():
+        return len(text)
     return len(text) + sum(c > _LAST_OF_ONE_UNIT for c in text)
 
 

@@ -1,7 +1,6 @@
 """`send`: the app-facing API, in the RBM API's own shape."""
 
 import hmac
-import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from hashlib import sha256
 from typing import Any, Self
 from urllib.parse import unquote
 
+import msgspec
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 
@@ -416,5 +416,4 @@ def _deadline(rbm: Json, now: datetime) -> datetime | None:
 
 def _digest(body: Json) -> str:
     """Return what recognises a repeat: the body as sent, however it was spaced."""
-    text = json.dumps(body, sort_keys=True, separators=(",", ":"))
-    return sha256(text.encode()).hexdigest()
+    return sha256(msgspec.json.encode(body, order="sorted")).hexdigest()

@@ -4,10 +4,10 @@ Whoever calls answers or acknowledges only after `handle` returned. Should it
 die anywhere before, the trigger comes back and finds what is unfinished.
 """
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
+import msgspec
 from msgspec.structs import replace
 
 from backstop.domain.event import OUTCOMES, SMS_DUE, Event, event_id
@@ -267,7 +267,7 @@ def _fall_back(ports: Ports, message: Message, action: Action) -> list[Signal]:
             id=event_id(message.id, "due", str(action.number)),
             type=SMS_DUE,
             time=ports.clock.now(),
-            data=json.dumps(data).encode(),
+            data=msgspec.json.encode(data),
             agent=message.agent,
             message_id=message.message_id,
         )
@@ -328,7 +328,7 @@ def _publish(ports: Ports, message: Message, action: Action) -> list[Signal]:
             id=event_id(message.id, "outcome", str(action.attempt)),
             type=OUTCOMES[action.outcome],
             time=ports.clock.now(),
-            data=json.dumps(data).encode(),
+            data=msgspec.json.encode(data),
             agent=message.agent,
             message_id=message.message_id,
         )

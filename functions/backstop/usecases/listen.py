@@ -4,12 +4,12 @@ Every effect has a key derived from the event, and the event is acknowledged las
 however often a carrier repeats it, it is recorded, answered and published once.
 """
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
 from backstop.domain.agent import Agent
@@ -232,7 +232,7 @@ class _Said(Struct, frozen=True):
                 id=event_id(reply.event, name),
                 type=kind,
                 time=reply.at,
-                data=json.dumps(data).encode(),
+                data=msgspec.json.encode(data),
                 agent=answered.agent if answered else next(iter(self.agents), ""),
                 message_id=answered.message_id if answered else "",
                 channel=reply.channel,

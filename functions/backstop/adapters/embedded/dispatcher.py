@@ -18,6 +18,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Protocol
 
+import msgspec
 import uvloop
 
 from backstop.adapters.embedded.database import Change, Database
@@ -275,7 +276,7 @@ class Dispatcher:
 
     def _body(self, lane: _Lane, key: _Key, tries: int) -> bytes:
         body = self._push(key, tries) if lane.subscription else _ring(key)
-        return json.dumps(body).encode()
+        return msgspec.json.encode(body)
 
     def _push(self, key: _Key, tries: int) -> dict[str, object]:
         seq, name = key

@@ -6,10 +6,10 @@ reaches no further than 30 days ahead: it then rings early, and the watch arms
 the rest of the way.
 """
 
-import json
 from datetime import datetime, timedelta
 from hashlib import sha256
 
+import msgspec
 from google.api_core.exceptions import (
     AlreadyExists,
     DeadlineExceeded,
@@ -116,7 +116,7 @@ class CloudTasksTimers:
             url=self._url,
             http_method=HttpMethod.POST,
             headers=headers,
-            body=json.dumps(body).encode(),
+            body=msgspec.json.encode(body),
         )
         if self._caller:
             request.oidc_token = OidcToken(service_account_email=self._caller)

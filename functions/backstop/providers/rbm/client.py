@@ -1,6 +1,5 @@
 """RBM's REST API: create a message, withdraw it, and what else an app may ask."""
 
-import json
 import logging
 import random
 import time
@@ -13,6 +12,8 @@ from http import HTTPStatus
 from itertools import count
 from typing import Any, Self
 from urllib.parse import quote, urlencode
+
+import msgspec
 
 from backstop import fibres
 from backstop.calls import Answer, Body, Caller, NoAnswer, NotSent
@@ -148,7 +149,7 @@ class Rbm:
             query={"messageId": message_id, "agentId": agent},
             refusals=_UNREACHABLE,
             other_refusal=Refusal.REJECTED,
-            body=json.dumps(body, allow_nan=False).encode(),
+            body=msgspec.json.encode(body),
         )
         self._run(call, budget)
 
@@ -184,7 +185,7 @@ class Rbm:
             query={"eventId": event_id, "agentId": agent},
             refusals=_UNREACHABLE,
             other_refusal=Refusal.REJECTED,
-            body=json.dumps(body, allow_nan=False).encode(),
+            body=msgspec.json.encode(body),
         )
         return self._run(call, budget)
 

@@ -1,11 +1,12 @@
 """What an app sends: checked against RBM's limits, in RBM's one spelling."""
 
-import json
 import re
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 from typing import Any, cast
+
+import msgspec
 
 from backstop.domain.invalid import Invalid
 from backstop.domain.message import Json
@@ -137,8 +138,7 @@ class _Check:
                 self._tell(path, f"{beside} when the card is HORIZONTAL")
 
     def size(self, message: Json) -> None:
-        text = json.dumps(message, ensure_ascii=False, separators=(",", ":"))
-        if len(text.encode()) > _LARGEST:
+        if len(msgspec.json.encode(message)) > _LARGEST:
             self._tell("", "the message must be at most 250 KB")
 
     def _object(self, form: Object, value: Any, path: str) -> Json | None:

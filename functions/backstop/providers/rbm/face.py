@@ -180,7 +180,8 @@ def _told(parts: Iterable[_Part], wording: str) -> set[str]:
         part.words for part in parts if part.need in {_Need.TITLE, _Need.PROSE}
     )
     told = {word.strip(".,;:!?()[]<>\"'") for word in words.split()}
-    return told | {wording} if plain(wording) in plain(words) else told
+    tells = wording and plain(wording) in plain(words)
+    return told | {wording} if tells else told
 
 
 def _once(parts: Iterable[_Part], told: set[str]) -> list[_Part]:
