@@ -66,9 +66,9 @@ def talk(server, use):
     async def run():
         listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
         port = listening.sockets[0].getsockname()[1]
-        caller = Caller(largest=LARGEST)
+        caller = Caller(f"http://127.0.0.1:{port}", largest=LARGEST)
         try:
-            return await use(caller, f"http://127.0.0.1:{port}")
+            return await use(caller)
         finally:
             caller.close()
             listening.close()
@@ -79,13 +79,13 @@ def talk(server, use):
 def asked(server, *bodies, within=10.0, method="POST"):
     """Ask one after the other. Returns answers, or the failures' types."""
 
-    async def use(caller, url):
+    async def use(caller):
         results = []
         for body in bodies:
             try:
                 result = await caller.ask(
                     method,
-                    f"{url}/ring?a=b",
+                    "/ring?a=b",
                     headers={"Authorization": "Bearer t"},
                     body=body,
                     connect=5.0,
@@ -131,9 +131,9 @@ def test_a_request_without_a_body_says_so_where_one_is_expected(method, length):
 def test_a_header_cannot_become_two(name):
     """Nor a request."""
 
-    async def use(caller, url):
+    async def use(caller):
         await caller.ask(
-            "GET", url, headers={"Authorization": name}, connect=1, within=1
+            "GET", "", headers={"Authorization": name}, connect=1, within=1
         )
 
     server = Server(OK)
@@ -270,9 +270,8 @@ def test_nobody_listens():
     """Then nothing was sent."""
 
     async def run():
-        await Caller().ask(
-            "GET", "http://127.0.0.1:1/", headers={}, connect=5, within=5
-        )
+        nobody = Caller("http://127.0.0.1:1")
+        await nobody.ask("GET", "/", headers={}, connect=5, within=5)
 
     with pytest.raises(NotSent):
         asyncio.run(run())
@@ -317,11 +316,11 @@ def test_whoever_is_not_believed_is_sent_nothing(tmp_path, monkeypatch):
             server.serve, "localhost", 0, ssl=serving
         )
         port = listening.sockets[0].getsockname()[1]
-        caller = Caller()
+        caller = Caller(f"https://localhost:{port}")
         try:
             return await caller.ask(
                 "POST",
-                f"https://localhost:{port}/",
+                "/",
                 headers={},
                 body=b"1",
                 connect=5,
@@ -362,10 +361,10 @@ def test_a_connection_that_was_left_meanwhile_is_not_used():
             writer.close()
             await writer.wait_closed()
 
-    async def use(caller, url):
+    async def use(caller):
         async def once():
             return await caller.ask(
-                "POST", url, headers={}, body=b"1", connect=5, within=5
+                "POST", "", headers={}, body=b"1", connect=5, within=5
             )
 
         return [(await once()).status for _ in range(20)]
@@ -378,10 +377,10 @@ def test_a_connection_that_was_left_meanwhile_is_not_used():
 def test_plain_code_may_call():
     """In a fibre, or in a thread."""
 
-    async def use(caller, url):
+    async def use(caller):
         def work():
             how = {"headers": {}, "body": b"1", "connect": 5, "within": 5}
-            return caller.call("POST", url, **how).status
+            return caller.call("POST", "", **how).status
 
         return await fibres.run(work), await asyncio.to_thread(work)
 
@@ -393,10 +392,10 @@ class TestStreams:
 
     @staticmethod
     def sent(server, parts, length=None, *, connect=5.0):
-        async def use(caller, url):
+        async def use(caller):
             return await caller.ask(
                 "POST",
-                url,
+                "",
                 headers={},
                 body=Body(parts, length),
                 connect=connect,
@@ -453,11 +452,11 @@ class TestStreams:
 
         server = Server(OK)
 
-        async def use(caller, url):
+        async def use(caller):
             with pytest.raises(KeyError):
                 await caller.ask(
                     "POST",
-                    url,
+                    "",
                     headers={},
                     body=Body(parts(), 9),
                     connect=5,

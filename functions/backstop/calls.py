@@ -13,9 +13,9 @@ import select
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
-from functools import cache, lru_cache
+from functools import cache
 from typing import NamedTuple, cast
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from msgspec import Struct
 
@@ -54,17 +54,23 @@ class Body(NamedTuple):
 
 
 class Caller:
-    """Keeps connections to whomever it has called."""
+    """Calls what lies below one URL, and keeps connections to it."""
 
-    def __init__(self, *, largest: int = LARGEST_ANSWER) -> None:
-        """Take answers of at most *largest* bytes."""
+    def __init__(self, url: str, *, largest: int = LARGEST_ANSWER) -> None:
+        """Take answers of at most *largest* bytes. Raises ValueError for no URL."""
+        parts = urlsplit(url)
+        self._tls = parts.scheme == "https"
+        self._host = parts.hostname or ""
+        self._port = parts.port or (443 if self._tls else 80)
+        self._named = parts.netloc
+        self._prefix = parts.path.rstrip("/")
         self._largest = largest
-        self._resting: dict[_Place, list[_Line]] = {}
+        self._resting: dict[asyncio.AbstractEventLoop, list[_Line]] = {}
 
     def call(
         self,
         method: str,
-        url: str,
+        path: str,
         *,
         headers: Mapping[str, str],
         body: bytes | None = None,
@@ -78,14 +84,14 @@ class Caller:
         """
         return fibres.wait(
             self.ask(
-                method, url, headers=headers, body=body, connect=connect, within=within
+                method, path, headers=headers, body=body, connect=connect, within=within
             )
         )
 
     async def ask(
         self,
         method: str,
-        url: str,
+        path: str,
         *,
         headers: Mapping[str, str],
         body: bytes | Body | None = None,
@@ -98,11 +104,10 @@ class Caller:
         not taken in, and the answer then comes *within* its time. Raises NotSent,
         NoAnswer, and what the body's parts raise.
         """
-        parts = _split(url)
-        head = _head(method, parts, headers, body)
+        head = self._head(method, path, headers, body)
         loop = asyncio.get_running_loop()
         end = loop.time() + within
-        line = await self._line(parts, loop, end=min(end, loop.time() + connect))
+        line = await self._line(loop, end=min(end, loop.time() + connect))
         try:
             line.begin(head, body)
             if isinstance(body, Body):
@@ -111,37 +116,55 @@ class Caller:
             answer = await line.answer(end)
         finally:
             if line.reusable:
-                self._resting.setdefault(line.place, []).append(line)
+                self._resting.setdefault(loop, []).append(line)
             else:
                 line.drop()
         return answer
 
     def close(self) -> None:
         """Let go of the connections that rest."""
-        for (loop, *_), lines in self._resting.items():
+        for loop, lines in self._resting.items():
             while lines:
                 # A loop that was closed has closed them.
                 with suppress(RuntimeError):
                     loop.call_soon_threadsafe(lines.pop().rest)
 
-    async def _line(
-        self, parts: SplitResult, loop: asyncio.AbstractEventLoop, *, end: float
-    ) -> "_Line":
-        place = (loop, parts.scheme, parts.netloc)
-        resting = self._resting.get(place)
+    def _head(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes | Body | None,
+    ) -> bytes:
+        target = f"{self._prefix}{path}"
+        if not target.startswith("/"):
+            target = f"/{target}"
+        lines = [f"{method} {target} HTTP/1.1", f"Host: {self._named}"]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
+        length = body.length if isinstance(body, Body) else len(body or b"")
+        if length is None:
+            lines.append("Transfer-Encoding: chunked")
+        elif length or method == "POST":
+            lines.append(f"Content-Length: {length}")
+        head = "\r\n".join(lines)
+        if not head.count("\n") == head.count("\r") == len(lines) - 1:
+            raise ValueError("a line's end in a request's head")
+        return head.encode("ascii") + b"\r\n\r\n"
+
+    async def _line(self, loop: asyncio.AbstractEventLoop, *, end: float) -> "_Line":
+        resting = self._resting.get(loop)
         while resting:
             line = resting.pop()
             if line.is_fresh():
                 return line
             line.rest()
-        tls = parts.scheme == "https"
         try:
             async with asyncio.timeout_at(end):
                 _, line = await loop.create_connection(
-                    lambda: _Line(place, self._largest),
-                    parts.hostname or "",
-                    parts.port or (443 if tls else 80),
-                    ssl=_trusted() if tls else None,
+                    lambda: _Line(loop, self._largest),
+                    self._host,
+                    self._port,
+                    ssl=_trusted() if self._tls else None,
                 )
         except (OSError, ValueError):
             # A time-out too, and a certificate that is not believed.
@@ -149,16 +172,12 @@ class Caller:
         return line
 
 
-_Place = tuple[asyncio.AbstractEventLoop, str, str]
-
-
 class _Line(asyncio.Protocol):
     """One connection, on which one call follows another."""
 
-    def __init__(self, place: _Place, largest: int) -> None:
-        self.place = place
+    def __init__(self, loop: asyncio.AbstractEventLoop, largest: int) -> None:
         self.reusable = False
-        self._loop = place[0]
+        self._loop = loop
         self._reader = _Reader(largest)
         # None is what a failure brings. Done: nothing is asked.
         self._answered: asyncio.Future[Answer | None] = self._loop.create_future()
@@ -391,31 +410,6 @@ class _Reader:
         if self._size > self._largest:
             raise ValueError("too large")
         self._body.append(part)
-
-
-def _head(
-    method: str,
-    parts: SplitResult,
-    headers: Mapping[str, str],
-    body: bytes | Body | None,
-) -> bytes:
-    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    lines = [f"{method} {target} HTTP/1.1", f"Host: {parts.netloc}"]
-    lines += [f"{name}: {value}" for name, value in headers.items()]
-    length = body.length if isinstance(body, Body) else len(body or b"")
-    if length is None:
-        lines.append("Transfer-Encoding: chunked")
-    elif length or method == "POST":
-        lines.append(f"Content-Length: {length}")
-    head = "\r\n".join(lines)
-    if head.count("\n") >= len(lines) or head.count("\r") >= len(lines):
-        raise ValueError("a line's end in a request's head")
-    return head.encode("ascii") + b"\r\n\r\n"
-
-
-@lru_cache(256)
-def _split(url: str) -> SplitResult:
-    return urlsplit(url)
 
 
 @cache

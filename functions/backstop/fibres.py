@@ -16,7 +16,7 @@ from contextvars import copy_context
 from functools import cache
 from typing import Any, Generic, TypeVar, cast
 
-from greenlet import getcurrent, greenlet
+from greenlet import GreenletExit, getcurrent, greenlet
 
 T = TypeVar("T")
 
@@ -37,26 +37,62 @@ class Fibres:
 
 
 async def run(work: Callable[[], T]) -> T:
-    """Return what *work* returns in a fibre of its own, or raise what it raises."""
-    fibre = _Fibre(work)
+    """Return what *work* returns in a fibre, or raise what it raises."""
+    resting = _resting.fibres
+    fibre = resting.pop() if resting else _Fibre()
+    fibre.work, fibre.busy = work, True
     fibre.gr_context = copy_context()
     awaited = fibre.switch()
-    while not fibre.dead:
+    while fibre.busy:
         try:
             result = await awaited
         except BaseException as error:  # noqa: BLE001 - it belongs to who waits
             awaited = fibre.throw(error)
         else:
             awaited = fibre.switch(result)
-    return cast("T", awaited)
+    outcome, fibre.outcome = fibre.outcome, None
+    resting.append(fibre)
+    return cast("T", _unwrap(outcome))
 
 
 class _Fibre(greenlet):
-    """Its parent is whoever began it: the loop, in the caller's task."""
+    """Does one work after another: to begin a greenlet costs more than to switch to it.
+
+    Its parent is whoever made it: the event loop of its thread, in some task.
+    """
+
+    work: Callable[[], Any]
+    busy = False
+    outcome: Any = None
+
+    def run(self) -> None:
+        loop = cast("greenlet", self.parent)
+        while self.busy:
+            try:
+                self.outcome = self.work(), None
+            except GreenletExit:
+                # Nobody can switch to it any more.
+                raise
+            except BaseException as error:  # noqa: BLE001 - it is the caller's
+                self.outcome = None, error
+            # It keeps nothing of the last work alive.
+            del self.work
+            self.busy = False
+            loop.switch()
 
     def lend(self, awaited: Awaitable[T]) -> T:
         """Let others have the loop until *awaited* is here."""
         return cast("T", cast("greenlet", self.parent).switch(awaited))
+
+
+class _Resting(threading.local):
+    """Fibres without work. They cannot leave their thread."""
+
+    def __init__(self) -> None:
+        self.fibres: list[_Fibre] = []
+
+
+_resting = _Resting()
 
 
 def wait(work: Coroutine[Any, Any, T]) -> T:

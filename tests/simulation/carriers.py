@@ -53,10 +53,16 @@ class Network:
         self.text: Text | None = None
 
     def call(
-        self, method: str, url: str, *, body: bytes | None, within: float, **_more: Any
+        self,
+        method: str,
+        target: str,
+        *,
+        body: bytes | None,
+        within: float,
+        **_more: Any,
     ) -> Answer:
         """RBM's API."""
-        path, _, query = url.partition("?")
+        path, _, query = target.partition("?")
         asked = dict(parse_qsl(query))
         name = asked.get("messageId") or path.rpartition("/")[2]
         facts = self._world.facts[name]

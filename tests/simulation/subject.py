@@ -33,7 +33,6 @@ SENDER = "+15550100001"
 PHONE = "+15551230001"
 OTHER_PHONE = "+15551230002"
 BANDWIDTH_URL = "http://bandwidth.invalid"
-RBM_URL = "http://rbm.invalid"
 ACCOUNT = "9900001"
 
 SUBSCRIPTIONS = {
@@ -76,7 +75,6 @@ def clients(
 ) -> Clients:
     tokens = Tokens(lambda _within: ("token", float("inf")), monotonic)
     rcs = Rbm(
-        RBM_URL,
         network,
         tokens,
         sleep=sleep,
@@ -91,7 +89,7 @@ def clients(
         base_url=BANDWIDTH_URL,
         monotonic=monotonic,
     )
-    sms._caller = SimpleNamespace(call=network.text_call)  # type: ignore[assignment]
+    sms._messages = SimpleNamespace(call=network.text_call)  # type: ignore[assignment]
     sms._tokens = tokens
     return Clients(rcs, sms)
 

@@ -22,9 +22,9 @@ import msgspec
 import uvloop
 
 from backstop.adapters.embedded.database import Change, Database
-from backstop.adapters.embedded.posting import FAILURES, Post
 from backstop.adapters.embedded.stores import Subscription, forget_old
 from backstop.adapters.records import instant, micros
+from backstop.calls import Caller, NoAnswer, NotSent
 from backstop.domain.times import format_time
 from backstop.errors import Unavailable
 from backstop.ports import Random
@@ -90,7 +90,7 @@ class _Lane:
     """One queue in the file: what is due in it, and what an answer does to it."""
 
     subscription: Subscription | None
-    post: Post
+    caller: Caller
     busy: set[_Key] = field(default_factory=set)
     slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(WIDTH))
 
@@ -123,6 +123,7 @@ class Dispatcher:
         self._random = random
         self._subscriptions = subscriptions
         self._lanes: list[_Lane] = []
+        self._headers: dict[str, str] = {}
         self._answers: list[_Answer] = []
         self._writing = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -138,13 +139,12 @@ class Dispatcher:
 
     def start(self, *, ring: str, push: Callable[[str], str], token: str) -> None:
         """Begin. Timers ring at *ring*; *push* completes a subscriber's endpoint."""
-        headers = {
+        self._headers = {
             "Content-Type": "application/json",
             "Authorization": f"Bearer {token}",
         }
-        post = partial(Post, headers=headers, patience=ANSWER_WAIT)
-        self._lanes = [_Lane(None, post(ring))] + [
-            _Lane(subscription, post(push(subscription.endpoint)))
+        self._lanes = [_Lane(None, Caller(ring))] + [
+            _Lane(subscription, Caller(push(subscription.endpoint)))
             for subscription in self._subscriptions
         ]
         self._thread = threading.Thread(
@@ -196,7 +196,7 @@ class Dispatcher:
         with self._lock:
             self._loop = None
         for lane in self._lanes:
-            await lane.post.close()
+            lane.caller.close()
 
     def _look(self) -> None:
         # Before anything is asked: whoever wakes us from here on is heard.
@@ -302,12 +302,19 @@ class Dispatcher:
     async def _deliver(self, lane: _Lane, job: _Job) -> None:
         try:
             async with lane.slots:
-                status = await lane.post(job.body)
-        except FAILURES as error:
+                answer = await lane.caller.ask(
+                    "POST",
+                    "",
+                    headers=self._headers,
+                    body=job.body,
+                    connect=ANSWER_WAIT,
+                    within=ANSWER_WAIT,
+                )
+        except (NotSent, NoAnswer) as error:
             reason: str | None = type(error).__name__
         else:
-            ok = 200 <= status < 300  # noqa: PLR2004 - HTTP's own words
-            reason = None if ok else f"HTTP {status}"
+            ok = 200 <= answer.status < 300  # noqa: PLR2004 - HTTP's own words
+            reason = None if ok else f"HTTP {answer.status}"
         self._answers.append(_Answer(lane, job, reason))
         if not self._writing:
             self._writing = True

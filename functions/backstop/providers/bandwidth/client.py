@@ -55,13 +55,13 @@ class Bandwidth:
         token_url: str = TOKEN_URL,
         monotonic: Callable[[], float] | None = None,
     ) -> None:
-        self._url = f"{base_url.rstrip('/')}/users/{account_id}/messages"
-        self._token_url = token_url
+        url = f"{base_url.rstrip('/')}/users/{account_id}/messages"
+        self._messages = Caller(url)
+        self._authority = Caller(token_url)
         self._application_id = application_id
         basic = b64encode(f"{client_id}:{client_secret}".encode()).decode()
         self._basic = f"Basic {basic}"
         self._monotonic = monotonic or time.monotonic
-        self._caller = Caller()
         self._tokens = Tokens(self._fetch_token, self._monotonic)
 
     def send(  # noqa: PLR0913 - a message has that many parts
@@ -101,7 +101,8 @@ class Bandwidth:
 
     def close(self) -> None:
         """Let go of the connections that rest."""
-        self._caller.close()
+        self._messages.close()
+        self._authority.close()
 
     def _post(self, body: bytes, token: str, end: float) -> Answer:
         headers = {
@@ -113,7 +114,7 @@ class Bandwidth:
             raise Throttled("no time left to ask")
         failure: Unanswered | Throttled
         try:
-            return self._call(self._url, headers, body, left)
+            return _call(self._messages, headers, body, left)
         except NotSent:
             failure = Throttled("not connected")
         except NoAnswer:
@@ -130,7 +131,7 @@ class Bandwidth:
         answer = None
         # Judged below, so that no traceback carries the request.
         with suppress(NotSent, NoAnswer):
-            answer = self._call(self._token_url, headers, body, within)
+            answer = _call(self._authority, headers, body, within)
         if answer is None:
             raise Throttled("no access token")
         status = answer.status
@@ -143,17 +144,14 @@ class Bandwidth:
         seconds = _USUAL_LIFE if life is None else life
         return text, max(seconds - _RENEW, seconds / 2)
 
-    def _call(
-        self, url: str, headers: Mapping[str, str], body: bytes, within: float
-    ) -> Answer:
-        return self._caller.call(
-            "POST",
-            url,
-            headers=headers,
-            body=body,
-            connect=min(_CONNECT, within),
-            within=within,
-        )
+
+def _call(
+    caller: Caller, headers: Mapping[str, str], body: bytes, within: float
+) -> Answer:
+    connect = min(_CONNECT, within)
+    return caller.call(
+        "POST", "", headers=headers, body=body, connect=connect, within=within
+    )
 
 
 def _judge(answer: Answer) -> Queued:

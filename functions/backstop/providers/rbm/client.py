@@ -106,7 +106,6 @@ class Rbm:
 
     def __init__(
         self,
-        base_url: str,
         caller: Caller,
         tokens: Tokens,
         *,
@@ -114,7 +113,6 @@ class Rbm:
         jitter: Callable[[], float] | None = None,
         monotonic: Callable[[], float] | None = None,
     ) -> None:
-        self._base_url = base_url.rstrip("/")
         self._caller = caller
         self._tokens = tokens
         self._sleep = sleep or fibres.sleep
@@ -128,13 +126,12 @@ class Rbm:
 
         Connects to nothing yet. Raises ValueError for what is no such key.
         """
-        caller = Caller()
         try:
-            grants = _Grants(key, caller)
+            grants = _Grants(key)
         except KeyError:
             raise ValueError("no service account's key") from None
         tokens = Tokens(grants, injected.get("monotonic", time.monotonic))
-        return cls(base_url, caller, tokens, **injected)
+        return cls(Caller(base_url), tokens, **injected)
 
     def create(
         self, *, agent: str, phone: str, message_id: str, body: Json, budget: timedelta
@@ -220,8 +217,8 @@ class Rbm:
         Raises Throttled when RBM did nothing, Unanswered when what it did is not
         known; nothing is repeated but what a refreshed token allows.
         """
-        url = f"{self._base_url}{quote(path, safe='/+:')}"
-        url += f"?{urlencode(query)}" if query else ""
+        target = quote(path, safe="/+:")
+        target += f"?{urlencode(query)}" if query else ""
         whole = isinstance(body, bytes)
         for _ in range(_TOKENS if whole else 1):
             token = await fibres.run(partial(self._token, self._monotonic() + _REST))
@@ -231,7 +228,7 @@ class Rbm:
             try:
                 answer = await self._caller.ask(
                     "POST",
-                    url,
+                    target,
                     headers=headers,
                     body=body if isinstance(body, bytes) else Body(body, length),
                     connect=_REST,
@@ -278,7 +275,7 @@ class Rbm:
         if left <= 0:
             return _Failure(Throttled, "no time left to ask")
         end = self._monotonic() + left
-        url = f"{self._base_url}{call.path}?{urlencode(call.query)}"
+        target = f"{call.path}?{urlencode(call.query)}"
         for _ in range(_TOKENS):
             try:
                 token = self._token(end)
@@ -293,7 +290,7 @@ class Rbm:
             try:
                 answer = self._caller.call(
                     call.method,
-                    url,
+                    target,
                     headers=headers,
                     body=call.body,
                     connect=min(_CONNECT, left),
@@ -355,7 +352,7 @@ class _Grants:
     and asks a second Google service which regions the account is bound to.
     """
 
-    def __init__(self, key: Json, caller: Caller) -> None:
+    def __init__(self, key: Json) -> None:
         from cryptography.hazmat.primitives.serialization import load_pem_private_key
         from google.auth.crypt import RSASigner
 
@@ -367,7 +364,7 @@ class _Grants:
         self._signer = RSASigner(private_key, key.get("private_key_id"))  # type: ignore[no-untyped-call]
         self._account = key["client_email"]
         self._token_uri = key["token_uri"]
-        self._caller = caller
+        self._caller = Caller(self._token_uri)
 
     def __call__(self, within: float) -> tuple[str, float]:
         from google.auth import jwt
@@ -387,7 +384,7 @@ class _Grants:
         with suppress(NotSent, NoAnswer):
             answer = self._caller.call(
                 "POST",
-                self._token_uri,
+                "",
                 headers={"Content-Type": "application/x-www-form-urlencoded"},
                 body=form.encode(),
                 connect=min(_CONNECT, within),
