@@ -2,209 +2,220 @@
 
     python -m proof.mutate [SHARE=0.1] [SEED=…] [ONLY=word]
 
-Every mutant lives in a temporary copy of the tree and has to be caught by the quick
-tests there, those that know most of it first. They have to pass without one.
+Every mutant lives in a process of its own, forked from this one, which has read all
+that is not ours beforehand: there its module means something else. Tests of
+`make test` have to notice, those first that noticed most of that file before. They
+have to pass without a mutant.
 """
 
-import ast
 import os
 import shutil
-import subprocess
+import signal
 import sys
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from copy import deepcopy
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
-from itertools import pairwise
+from importlib import import_module
+from importlib.machinery import ModuleSpec, SourceFileLoader
+from importlib.util import spec_from_file_location
+from itertools import islice
 from pathlib import Path
 from random import Random
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory, mkdtemp
+from time import monotonic
+from types import CodeType
+from typing import NoReturn
+
+import pytest
+
+from proof.explained import EXPLAINED
+from proof.mutants import FUNCTIONS, Mutant, mutants
 
 ROOT = Path(__file__).parents[2]
-BACKSTOP = Path("functions/backstop")
-PATIENCE = 300
+AT_ONCE = os.cpu_count() or 1
+QUIETLY = ("-W", "ignore::pytest.PytestAssertRewriteWarning")
+PATIENCE = 60
+"""Seconds that a test may take: a mutant may well go round in circles."""
 
-DOMAIN = ("tests/domain", "tests/usecases", "tests/proof/test_orders.py")
+USECASES = ("tests/usecases",)
 LIVES = ("tests/proof/test_crash_points.py", "tests/simulation/test_simulation.py")
+CORE = ("tests/domain", "tests/proof/test_orders.py", *USECASES, *LIVES)
+LIFE = (*USECASES, *LIVES)
 WIRES = ("tests/providers/test_rbm_wire.py", "tests/providers/test_bandwidth_wire.py")
-CORE = (DOMAIN, LIVES)
-LIFE = (("tests/usecases",), LIVES)
+ENTRIES = ("tests/entrypoints",)
+ATTACK = ("tests/proof/test_attack.py",)
 
-TARGETS: dict[str, tuple[tuple[str, ...], ...]] = {
-    "domain/policy.py": (
-        ("tests/test_readme.py::test_the_drawings_are_the_code",),
+TARGETS: dict[str, tuple[str, ...]] = {
+    "backstop/domain/policy.py": (
+        "tests/test_readme.py::test_the_drawings_are_the_code",
         *CORE,
     ),
-    "domain/lifecycle.py": CORE,
-    "domain/evidence.py": CORE,
-    "domain/steps.py": CORE,
-    "domain/agenda.py": CORE,
-    "usecases/accept.py": LIFE,
-    "usecases/handle.py": LIFE,
-    "usecases/follow.py": LIFE,
-    "providers/rbm/wire.py": (WIRES,),
-    "providers/bandwidth/wire.py": (WIRES,),
-    "edge/webhooks.py": (("tests/entrypoints",), ("tests/proof/test_attack.py",)),
+    "backstop/domain/lifecycle.py": CORE,
+    "backstop/domain/evidence.py": CORE,
+    "backstop/domain/steps.py": CORE,
+    "backstop/domain/agenda.py": CORE,
+    "backstop/usecases/accept.py": LIFE,
+    "backstop/usecases/handle.py": LIFE,
+    "backstop/usecases/follow.py": LIFE,
+    "backstop/providers/rbm/wire.py": WIRES,
+    "backstop/providers/bandwidth/wire.py": WIRES,
+    "backstop/edge/webhooks.py": (*ENTRIES, *ATTACK),
 }
 """What is broken, and the tests that have to notice."""
 
-Change = Callable[[ast.AST], None]
-OPPOSITES: dict[type[ast.cmpop], type[ast.cmpop]] = {
-    ast.Eq: ast.NotEq,
-    ast.NotEq: ast.Eq,
-    ast.Lt: ast.LtE,
-    ast.LtE: ast.Lt,
-    ast.Gt: ast.GtE,
-    ast.GtE: ast.Gt,
-    ast.Is: ast.IsNot,
-    ast.IsNot: ast.Is,
-    ast.In: ast.NotIn,
-    ast.NotIn: ast.In,
-}
+FOREIGN = ("hypothesis", "msgspec", "starlette.applications", "requests")
+"""What takes long to be read, is none of ours and starts nothing."""
 
 
 @dataclass(frozen=True)
-class Mutant:
-    """One change of one file."""
+class Trial:
+    """Tests that are run with a mutant in the place of its module, or without any."""
 
-    file: str
-    line: int
-    what: str
-    source: str
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line} {self.what}"
+    tests: tuple[str, ...]
+    mutant: Mutant | None = None
 
 
-def mutants(file: str) -> Iterator[Mutant]:
-    """Yield every mutant of a file."""
-    tree = ast.parse((ROOT / BACKSTOP / file).read_text())
-    for number, node in enumerate(ast.walk(tree)):
-        for what, change in _changes(node):
-            changed = deepcopy(tree)
-            target = next(n for i, n in enumerate(ast.walk(changed)) if i == number)
-            change(target)
-            source = ast.unparse(ast.fix_missing_locations(changed))
-            yield Mutant(file, getattr(node, "lineno", 0), what, source)
+class Mutated(SourceFileLoader):
+    """Finds one module, and gives it another meaning."""
+
+    def __init__(self, mutant: Mutant) -> None:
+        super().__init__(mutant.module, str(FUNCTIONS / mutant.file))
+        self._mutant = mutant
+
+    def find_spec(
+        self, fullname: str, _path: object = None, _target: object = None
+    ) -> ModuleSpec | None:
+        if fullname != self.name:
+            return None
+        return spec_from_file_location(fullname, self.path, loader=self)
+
+    def get_code(self, _fullname: str) -> CodeType:
+        return self._mutant.code()
 
 
-def _changes(  # noqa: C901 - one case per kind of change
-    node: ast.AST,
-) -> Iterator[tuple[str, Change]]:
-    match node:
-        case ast.If() | ast.IfExp():
-            yield f"the opposite of: if {ast.unparse(node.test)}", _negate
-        case ast.BoolOp():
-            for place, value in enumerate(node.values):
-                yield f"without: {ast.unparse(value)}", _drop(place)
-        case ast.Compare() if type(node.ops[0]) in OPPOSITES:
-            yield f"turned: {ast.unparse(node)}", _turn
-        case ast.Raise():
-            yield f"without: {ast.unparse(node)}", _silence
-        case ast.Call(func=ast.Name(id="Decision"), keywords=[_, *_]):
-            for place, word in enumerate(node.keywords):
-                yield f"no {word.arg} in {ast.unparse(node)}", _unset(place)
-        case ast.Call(func=ast.Name(id="_row"), args=[_, _, *_]):
-            for place, (one, other) in enumerate(pairwise(node.args)):
-                if ast.dump(one) == ast.dump(other):
-                    continue
-                yield f"exchanged in {ast.unparse(node)}", _exchange(place)
+class Witness:
+    """Runs those tests first that noticed most, and writes down the one that runs."""
+
+    def __init__(self, noticed: Counter[str], running: Path) -> None:
+        self._noticed = noticed
+        self._running = running
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        items.sort(key=lambda item: -self._noticed[item.nodeid])
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        signal.alarm(PATIENCE)
+        self._running.write_text(nodeid)
 
 
-def _negate(node: ast.AST) -> None:
-    assert isinstance(node, (ast.If, ast.IfExp))
-    node.test = ast.UnaryOp(op=ast.Not(), operand=node.test)
+def results(trials: Iterable[Trial]) -> Iterator[tuple[Trial, str]]:
+    """Yield each trial as it ends, with the test that failed, "" if all passed."""
+    noticed: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    waiting = iter(trials)
+    under_way: dict[int, tuple[Trial, Path]] = {}
+    with TemporaryDirectory(prefix="mutants-") as folder:
+        try:
+            while True:
+                for trial in islice(waiting, AT_ONCE - len(under_way)):
+                    place = Path(mkdtemp(dir=folder))
+                    file = trial.mutant.file if trial.mutant else ""
+                    pid = os.fork()
+                    if not pid:
+                        _live(trial, noticed[file], place)
+                    under_way[pid] = trial, place
+                if not under_way:
+                    return
+                pid, status = os.wait()
+                trial, place = under_way.pop(pid)
+                _kill(pid)
+                failed = (place / "running").read_text() if status else ""
+                if trial.mutant:
+                    noticed[trial.mutant.file][failed] += 1
+                shutil.rmtree(place, ignore_errors=True)
+                yield trial, failed
+        finally:
+            for pid in under_way:
+                _kill(pid)
 
 
-def _drop(place: int) -> Change:
-    def change(node: ast.AST) -> None:
-        assert isinstance(node, ast.BoolOp)
-        neutral = isinstance(node.op, ast.And)
-        node.values[place] = ast.Constant(value=neutral)
-
-    return change
-
-
-def _turn(node: ast.AST) -> None:
-    assert isinstance(node, ast.Compare)
-    node.ops[0] = OPPOSITES[type(node.ops[0])]()
-
-
-def _silence(node: ast.AST) -> None:
-    assert isinstance(node, ast.Raise)
-    node.__class__ = ast.Pass  # type: ignore[assignment]
-
-
-def _unset(place: int) -> Change:
-    def change(node: ast.AST) -> None:
-        assert isinstance(node, ast.Call)
-        node.keywords[place].value = ast.Constant(value=False)
-
-    return change
+def _live(trial: Trial, noticed: Counter[str], place: Path) -> NoReturn:
+    """Be the process that tries it: its answer is that of pytest."""
+    os.setsid()
+    os.chdir(ROOT)
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for stream in range(3):
+        os.dup2(nowhere, stream)
+    os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = str(place / "hypothesis")
+    running = place / "running"
+    running.write_text("collection")
+    signal.alarm(PATIENCE)
+    if trial.mutant:
+        sys.meta_path.insert(0, Mutated(trial.mutant))
+    how = ("-qx", f"--basetemp={place / 'tmp'}", *QUIETLY)
+    code = pytest.main([*how, *trial.tests], plugins=[Witness(noticed, running)])
+    os._exit(code)
 
 
-def _exchange(place: int) -> Change:
-    def change(node: ast.AST) -> None:
-        assert isinstance(node, ast.Call)
-        args = node.args
-        args[place], args[place + 1] = args[place + 1], args[place]
-
-    return change
-
-
-def survives(mutant: Mutant) -> bool:
-    """Whether the quick tests are content with it."""
-    copy = Path(mkdtemp(prefix="mutant-"))
-    try:
-        for name in ("functions", "tests"):
-            shutil.copytree(
-                ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__")
-            )
-        for name in ("pyproject.toml", "README.md", "Makefile"):
-            shutil.copy(ROOT / name, copy)
-        (copy / BACKSTOP / mutant.file).write_text(mutant.source)
-        return all(_passes(copy, *tests) for tests in TARGETS[mutant.file])
-    finally:
-        shutil.rmtree(copy)
-
-
-def _passes(copy: Path, *tests: str) -> bool:
-    try:
-        done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-x", *tests],
-            cwd=copy,
-            env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
-            capture_output=True,
-            timeout=PATIENCE,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return False
-    return done.returncode == 0
+def _kill(pid: int) -> None:
+    """End a trial with whatever it has started."""
+    with suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGKILL)
 
 
 def main(arguments: list[str]) -> int:
-    """List the survivors. Returns 1 if there are any."""
+    """List the survivors. Returns 1 if there are any that nobody has explained."""
     given = dict(argument.split("=", 1) for argument in arguments)
-    seed = int(given.get("SEED", "0")) or Random().randrange(10**9)
-    every = [m for file in TARGETS for m in mutants(file)]
-    every = [m for m in every if given.get("ONLY", "") in str(m)]
-    share = float(given.get("SHARE", "1"))
-    chosen = Random(seed).sample(every, max(1, round(len(every) * share)))
-    sys.stdout.write(f"{len(chosen)} of {len(every)} mutants, SEED={seed}\n")
-    survivors = 0
-    files = {mutant.file for mutant in chosen}
-    unhurt = [Mutant(f, 0, "", (ROOT / BACKSTOP / f).read_text()) for f in files]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        if not all(pool.map(survives, unhurt)):
-            sys.stdout.write("The tests fail without a mutant as well.\n")
+    seed = int(given.get("SEED") or 0) or Random().randrange(10**9)
+    every = list(_every())
+    only = [t for t in every if given.get("ONLY", "") in str(t.mutant)]
+    share = float(given.get("SHARE") or 1)
+    chosen = Random(seed).sample(only, max(1, round(len(only) * share)))
+    _say(f"{len(chosen)} of {len(every)} mutants, SEED={seed}")
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    for name in FOREIGN:
+        import_module(name)
+    begun = monotonic()
+    unhurt = sorted({test for trial in chosen for test in trial.tests})
+    for _trial, failed in results(Trial((test,)) for test in unhurt):
+        if failed:
+            _say(f"{failed} fails without a mutant as well.")
             return 1
-        for mutant, alive in zip(chosen, pool.map(survives, chosen), strict=True):
-            survivors += alive
-            sys.stdout.write(f"{'SURVIVES' if alive else 'caught  '} {mutant}\n")
-            sys.stdout.flush()
-    sys.stdout.write(f"{survivors} of {len(chosen)} survive.\n")
-    return 1 if survivors else 0
+    told = Counter(_verdict(*result) for result in results(chosen))
+    names = {str(trial.mutant and trial.mutant.name) for trial in every}
+    for name in EXPLAINED.keys() - names:
+        _say(f"GONE      {name}")
+    minutes = (monotonic() - begun) / 60
+    explained = f"{told['explained']} more are explained"
+    _say(f"{told['SURVIVES']} of {len(chosen)} survive, {explained}. {minutes:.1f} min")
+    return 1 if told["SURVIVES"] or told["NOTICED"] or EXPLAINED.keys() - names else 0
+
+
+def _every() -> Iterator[Trial]:
+    for target, tests in TARGETS.items():
+        file, _, where = target.partition(" ")
+        for mutant in mutants(file):
+            if mutant.where.startswith(where):
+                yield Trial(tests, mutant)
+
+
+def _verdict(trial: Trial, failed: str) -> str:
+    """Say what became of a mutant. An explained one that was noticed is a mistake."""
+    mutant = trial.mutant
+    assert mutant
+    explained = mutant.name in EXPLAINED
+    if failed:
+        verdict = "NOTICED" if explained else "caught"
+    else:
+        verdict = "explained" if explained else "SURVIVES"
+    _say(f"{verdict:9} {mutant}{failed and f' by {failed}'}")
+    return verdict
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":
