@@ -226,7 +226,10 @@ def forged_credentials() -> Iterator[Attempt]:
 
 
 def attempt(call: Caller, one: Attempt) -> Answer | None:
-    """Make one attempt; None if no client could even send it."""
+    """Make one attempt; None if no client could send it, or read on to the end.
+
+    Whoever is refused by the half of what it says is cut off in the middle of it.
+    """
     import http.client
 
     _name, path, body, headers = one
@@ -239,7 +242,7 @@ def attempt(call: Caller, one: Attempt) -> Answer | None:
         connection.endheaders(body)
         response = connection.getresponse()
         return Answer(response.status, response.headers, response.read())
-    except (ValueError, UnicodeEncodeError):
+    except (ValueError, UnicodeEncodeError, ConnectionError):
         return None
     finally:
         connection.close()
