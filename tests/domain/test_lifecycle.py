@@ -1,5 +1,6 @@
 """What holds in every state that can be reached, under every signal."""
 
+from datetime import timedelta
 from itertools import islice, permutations
 
 import pytest
@@ -213,6 +214,17 @@ def test_the_order_of_receipts_does_not_matter():
         )
 
     assert len(ends) == 1
+
+
+@pytest.mark.parametrize("first_heard", [0, 1])
+def test_of_two_times_for_the_same_the_earlier_stands(first_heard: int):
+    """A carrier's repeat under another id may come before what it repeats."""
+    tale = Tale().accepted()
+    times = [START + timedelta(seconds=1), START + timedelta(seconds=2)]
+    for number in (first_heard, 1 - first_heard):
+        tale.hear(Kind.RCS_DELIVERED, event=f"e{number}", at=times[number])
+
+    assert tale.message.rcs[Rcs.DELIVERED] == times[0]
 
 
 class TestBypassed:

@@ -156,17 +156,17 @@ class TestRule3:
     def test_it_is_not_tried_for_ever(self):
         """A queue that stays full ends the leg."""
         tale = unreachable()
-        for _ in range(400):
+        for _ in range(40):
             if tale.outcome is not Outcome.PENDING:
                 break
             tale.claim()
             tale.hear(
                 Kind.SMS_THROTTLED,
                 attempt=len(tale.message.sms),
-                again_at=tale.now + timedelta(seconds=30),
+                again_at=tale.now + timedelta(minutes=5),
             )
             tale.arm()
-            tale.later(seconds=30)
+            tale.later(minutes=5)
             tale.ring(tale.now)
 
         assert tale.outcome is Outcome.FAILED
@@ -268,6 +268,28 @@ class TestRule4:
         actions = tale.hear(Kind.DEFERRED, number=timer.number)
 
         assert Do.PUBLISH in {action.do for action in actions}
+
+    def test_while_a_timer_will_ask_nothing_is_told_twice(self):
+        """Whoever ended the message tells; should it have died, the ring will."""
+        tale = Tale(Policy.HEDGE).accepted()
+        tale.claim()
+        tale.hear(Kind.SMS_QUEUED, attempt=1)
+        tale.hear(Kind.SMS_DELIVERED, attempt=1, event="e", by="handset")
+        assert tale.wants(Do.PUBLISH)
+
+        actions = tale.hear(Kind.DEFERRED)
+
+        assert {action.do for action in actions} == {Do.ARM}
+
+    def test_a_receipt_is_awaited_from_when_the_provider_took_the_text(self):
+        """However long its answer took: the claim is no beginning of that wait."""
+        tale = unreachable()
+        tale.claim()
+        tale.later(seconds=8)
+        tale.hear(Kind.SMS_QUEUED, attempt=1)
+
+        waits = [at for at, _signal in agenda(tale.message)]
+        assert waits == [tale.now + tale.message.terms.receipt_wait]
 
     @pytest.mark.parametrize(
         ("policy", "waits"), [(Policy.CONFIRMED, True), (Policy.PROMPT, False)]
