@@ -372,6 +372,12 @@ class TestInbound:
     def test_a_receipt_is_no_reply(self, event):
         assert inbound(event("delivered", message={"text": "STOP"})) is None
 
+    def test_the_number_is_its_owners_whoever_else_was_written_to(self, event):
+        """A group's text goes to many, and reaches us by one number."""
+        announced = event("received", to="+15550100009")
+
+        assert inbound(announced).number == "+15550100001"
+
     @pytest.mark.parametrize("owner", [None, "", 7])
     def test_without_an_owner_the_number_is_the_one_written_to(self, event, owner):
         announced = event("received", to="+15550100009", message={"owner": owner})

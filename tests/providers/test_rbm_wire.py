@@ -261,6 +261,16 @@ class TestAnnounce:
 
         assert first.id == announce(again, received_at=datetime.now(UTC)).id
 
+    def test_two_events_of_one_kind_about_one_message_are_two(self):
+        """Each has an id of its own, and the second is no repeat of the first."""
+        payload = json.loads(PAYLOAD)
+        first, second = (
+            announce(json.dumps({**payload, "eventId": name}).encode(), received_at=NOW)
+            for name in ("one", "two")
+        )
+
+        assert first.id != second.id
+
     def test_without_any_id_the_bytes_are_the_id(self):
         one, other = b'{"text":"a"}', b'{"text":"b"}'
 
