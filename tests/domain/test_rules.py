@@ -144,6 +144,16 @@ class TestRule3:
 
         assert [attempt.live for attempt in tale.message.sms] == [False, True]
 
+    def test_an_attempt_keeps_the_carriers_time(self):
+        """When the phone had the text, not when we came to hear of it."""
+        tale = unreachable()
+        tale.claim()
+        at = tale.now + timedelta(seconds=3)
+        tale.later(minutes=1)
+        tale.hear(Kind.SMS_DELIVERED, attempt=1, event="e", at=at)
+
+        assert tale.message.sms[0].at == at
+
     def test_a_refusal_ends_the_leg(self):
         """Any other 4xx would come again."""
         tale = unreachable()
@@ -324,9 +334,10 @@ class TestRule5:
 class TestRule7:
     """A refusal holds only if every create was refused."""
 
-    def test_a_refusal_after_silence_is_doubt(self):
+    @pytest.mark.parametrize("policy", [Policy.CONFIRMED, Policy.STRICT])
+    def test_a_refusal_after_silence_is_doubt(self, policy: Policy):
         """An earlier create was not answered: that copy must be revoked."""
-        tale = Tale()
+        tale = Tale(policy)
         tale.refused(clean=False)
 
         assert tale.rcs is Rcs.REVOKING
@@ -560,7 +571,10 @@ class TestRule11:
     def test_the_expiry_event_is_left_to_speak(self):
         """A DELETE would prove nothing and may silence the only proof."""
         tale = Tale(Policy.STRICT, Contract.LEGACY).accepted()
+        assert tale.message.rule == "waiting_for_receipt"
+
         tale.ring()
+        assert tale.message.rule == "waiting_for_proof"
         assert not tale.wants(Do.REVOKE)
 
         tale.hear(Kind.RCS_EXPIRED, event="proof")

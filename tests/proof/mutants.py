@@ -102,7 +102,8 @@ def _changes(  # noqa: C901, PLR0912 - one case per kind of change
             for place, (one, other) in enumerate(pairwise(node.args)):
                 if ast.dump(one) == ast.dump(other):
                     continue
-                yield f"exchanged in {ast.unparse(node)}", _exchange(place)
+                pair = f"{ast.unparse(one)} and {ast.unparse(other)}"
+                yield f"exchanged {pair} in {ast.unparse(node)}", _exchange(place)
         case ast.Call(func=ast.Name(id=name)) if name in EXCHANGED:
             yield f"{EXCHANGED[name]} for: {ast.unparse(node)}", _rename
 

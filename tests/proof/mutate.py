@@ -37,14 +37,24 @@ AT_ONCE = os.cpu_count() or 1
 MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of its own is made there
 """Where no test has to wait for a disk, if there is such a place."""
 
-QUIETLY = ("-W", "ignore::pytest.PytestAssertRewriteWarning")
-PATIENCE = 60
-"""Seconds that a test may take: a mutant may well go round in circles."""
+QUIETLY = ("-qx", "--tb=no", "-W", "ignore::pytest.PytestAssertRewriteWarning")
 
-USECASES = ("tests/usecases",)
-LIVES = ("tests/proof/test_crash_points.py", "tests/simulation/test_simulation.py")
-CORE = ("tests/domain", "tests/proof/test_orders.py", *USECASES, *LIVES)
-LIFE = (*USECASES, *LIVES)
+WORK, PATIENCE = 20, 120
+"""Seconds that a test may work and take: a mutant may well go round in circles."""
+
+LIFE = (
+    "tests/usecases/test_races.py",
+    "tests/usecases/test_listen.py",
+    "tests/usecases/test_crashes.py",
+    "tests/simulation/test_simulation.py",
+    "tests/proof/test_crash_points.py",
+)
+CORE = (
+    "tests/domain/test_rules.py",
+    "tests/domain/test_lifecycle.py",
+    "tests/proof/test_orders.py",
+    *LIFE,
+)
 WIRES = ("tests/providers/test_rbm_wire.py", "tests/providers/test_bandwidth_wire.py")
 ENTRIES = ("tests/entrypoints",)
 ATTACK = ("tests/proof/test_attack.py",)
@@ -109,7 +119,7 @@ class Witness:
         items.sort(key=lambda item: -self._noticed[item.nodeid])
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
-        signal.alarm(PATIENCE)
+        _limit()
         self._running.write_text(nodeid)
 
 
@@ -154,12 +164,18 @@ def _live(trial: Trial, noticed: Counter[str], place: Path) -> NoReturn:
     os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = str(place / "hypothesis")
     running = place / "running"
     running.write_text("collection")
-    signal.alarm(PATIENCE)
+    _limit()
     if trial.mutant:
         sys.meta_path.insert(0, Mutated(trial.mutant))
-    how = ("-qx", f"--basetemp={place / 'tmp'}", *QUIETLY)
+    how = (*QUIETLY, f"--basetemp={place / 'tmp'}")
     code = pytest.main([*how, *trial.tests], plugins=[Witness(noticed, running)])
     os._exit(code)
+
+
+def _limit() -> None:
+    """Let what comes next end this process if it takes too long."""
+    signal.setitimer(signal.ITIMER_PROF, WORK)
+    signal.alarm(PATIENCE)
 
 
 def _kill(pid: int) -> None:

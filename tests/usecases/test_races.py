@@ -11,11 +11,11 @@ from msgspec.structs import replace
 from backstop.domain import event as events
 from backstop.domain.message import Do, Outcome, Policy, Rcs, Traffic, message_key
 from backstop.domain.signal import Kind, Signal
-from backstop.errors import Refusal, Refused, Unanswered
+from backstop.errors import Refusal, Refused, Throttled, Unanswered
 from backstop.usecases.accept import Differs, OptedOut, accept
 from backstop.usecases.follow import NotYet, ring
 from backstop.usecases.handle import SEND_TIMEOUT, handle
-from usecases.desk import AGENT, Death, Desk
+from usecases.desk import AGENT, START, Death, Desk
 
 Open = Callable[..., Desk]
 
@@ -36,6 +36,10 @@ def open_desk(tmp_path: Path) -> Iterator[Open]:
 def _hear(desk: Desk, kind: Kind) -> None:
     signal = Signal(kind=kind, event=kind.value)
     handle(desk.ports(), desk.key, lambda _m, _now: [signal])
+
+
+def _silent(**_what: Any) -> None:
+    raise Unanswered("reset")
 
 
 def _hear_sent(desk: Desk) -> None:
@@ -241,6 +245,59 @@ class TestRule10:
         assert budgets[0] == timedelta(seconds=seconds)
 
 
+class TestPatience:
+    """Whoever is not answered asks again after a share of the time already lost."""
+
+    @pytest.mark.parametrize(
+        ("lost", "waits"),
+        [
+            (timedelta(0), timedelta(seconds=10)),
+            (timedelta(seconds=45), timedelta(seconds=45)),
+            (timedelta(hours=1), timedelta(minutes=10)),
+        ],
+        ids=str,
+    )
+    def test_a_delete_is_repeated_ever_less_often(
+        self, open_desk: Open, lost: timedelta, waits: timedelta
+    ):
+        """Ten seconds at least, ten minutes at most."""
+        desk = open_desk(rcs="silent")
+        desk.carriers.revoke = _silent  # type: ignore[method-assign]
+        desk.send()
+        desk.clock.at = START + timedelta(minutes=10, seconds=5)
+        ring(desk.ports(rcs=True), desk.key, due_at=desk.clock.now())
+
+        desk.clock.at += lost
+        ring(desk.ports(rcs=True), desk.key, due_at=desk.clock.now())
+
+        (revoke,) = desk.message().unfinished(Do.REVOKE)
+        assert revoke.again_at == desk.clock.now() + waits
+
+    @pytest.mark.parametrize(
+        ("wish", "waits"),
+        [
+            (None, timedelta(seconds=10)),
+            (timedelta(seconds=1), timedelta(seconds=10)),
+            (timedelta(minutes=2), timedelta(minutes=2)),
+        ],
+        ids=str,
+    )
+    def test_a_carriers_wish_is_heeded(
+        self, open_desk: Open, wish: timedelta | None, waits: timedelta
+    ):
+        """Never sooner than it says, nor than we would have asked by ourselves."""
+        desk = open_desk()
+
+        def busy(**_what: Any) -> None:
+            raise Throttled("429", after=wish)
+
+        desk.carriers.create = busy  # type: ignore[method-assign]
+        desk.send()
+
+        (create,) = desk.message().unfinished(Do.CREATE)
+        assert create.again_at == desk.clock.now() + waits
+
+
 class TestRule12:
     """Whose "delivered" it is depends on the sender."""
 
@@ -305,6 +362,14 @@ class TestRule14:
             accept(desk.ports(rcs=True), desk.order())
         assert not desk.rows("SELECT * FROM timers")
         assert not desk.rows("SELECT * FROM messages")
+
+    def test_what_was_accepted_before_is_answered_as_before(self, open_desk: Open):
+        """The repeat of a promotion is no new one, though it goes no further."""
+        desk = open_desk(rcs="silent", traffic=Traffic.PROMOTION)
+        desk.send()
+        desk.opt_out()
+
+        assert accept(desk.ports(rcs=True), desk.order()) == desk.message()
 
     def test_an_opt_out_that_died_half_way_comes_back(self, open_desk: Open):
         """The consent was saved; the messages are closed by the repeat."""
