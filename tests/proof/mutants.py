@@ -87,6 +87,8 @@ def _changes(  # noqa: C901, PLR0912 - one case per kind of change
             yield f"the opposite of: if {ast.unparse(node.test)}", _negate
         case ast.BoolOp():
             for place, value in enumerate(node.values):
+                if isinstance(value, ast.Constant):
+                    continue  # what stands for nothing guards nothing
                 yield f"without: {ast.unparse(value)}", _drop(place)
         case ast.Compare() if type(node.ops[0]) in OPPOSITES:
             yield f"turned: {ast.unparse(node)}", _turn

@@ -7,7 +7,6 @@ from msgspec.structs import replace
 
 from backstop.domain import policy
 from backstop.domain.message import (
-    OPEN,
     Attempt,
     Closed,
     Do,
@@ -173,7 +172,7 @@ def _sms_not_sent(message: Message, signal: Signal, now: datetime) -> Message:
     message = change_attempt(
         message, signal.attempt, lambda attempt: replace(attempt, released=True)
     )
-    if signal.again_at and policy.decision(message).sms and message.closed is None:
+    if signal.again_at and policy.decision(message).sms:
         return fall_back(message, now, not_before=signal.again_at)
     return message
 
@@ -222,8 +221,6 @@ def _acknowledge(message: Message, _signal: Signal, now: datetime) -> Message:
 
 
 def _deadline_passed(message: Message, _signal: Signal, now: datetime) -> Message:
-    if message.overdue_at or message.rcs_state not in OPEN:
-        return message
     if all_refused(message):
         # Throttled to the end: no copy was ever accepted.
         return with_rcs(message, Rcs.UNREACHABLE, now)
@@ -231,8 +228,6 @@ def _deadline_passed(message: Message, _signal: Signal, now: datetime) -> Messag
 
 
 def _grace_over(message: Message, _signal: Signal, now: datetime) -> Message:
-    if message.late or not policy.grace_matters(message):
-        return message
     return with_rcs(replace(message, late=True), Rcs.REVOKE_FAILED, now)
 
 

@@ -173,7 +173,7 @@ def _decide(message: Message, now: datetime) -> Message:
     if message.closed:
         return revoke_once(message, now)
     decision = policy.decision(message)
-    if decision.close and not message.sms:
+    if decision.close:
         reason = (
             Closed.NO_FALLBACK
             if message.terms.policy is Policy.NONE
