@@ -114,6 +114,16 @@ class TestRule2:
         assert not tale.wants(Do.FALL_BACK)
         assert tale.sms is Sms.SENT
 
+    def test_a_claim_given_back_late_is_no_failure(self):
+        """Nobody refused it: the next claim may still send."""
+        tale = unreachable()
+        tale.now += tale.message.terms.receipt_wait + timedelta(minutes=1)
+        tale.claim()
+        tale.hear(Kind.SMS_RELEASED, attempt=1)
+
+        assert tale.sms is None
+        assert tale.claim()
+
     def test_a_released_attempt_is_not_on_the_leg(self):
         """DELIVERED heard before the request leaves the SMS leg empty."""
         tale = unreachable()

@@ -407,6 +407,21 @@ class TestRule15:
         assert message_key("one", "id") != message_key("two", "id")
 
 
+@pytest.mark.parametrize(
+    ("traffic", "told"), [(Traffic.PROMOTION, "PROMOTION"), (Traffic.UNSPECIFIED, None)]
+)
+def test_rbm_is_told_the_kind_of_message_as_the_app_told_it(
+    open_desk: Open, traffic: Traffic, told: str | None
+):
+    """What the app left open is left open."""
+    desk = open_desk(traffic=traffic)
+    bodies = []
+    desk.carriers.create = lambda **what: bodies.append(what["body"])  # type: ignore[method-assign]
+    desk.send()
+
+    assert [body.get("messageTrafficType") for body in bodies] == [told]
+
+
 def test_one_sms_is_handed_over_once(open_desk: Open):
     """What is claimed in the same breath is not announced once more."""
     desk = open_desk(rcs="unreachable")

@@ -31,7 +31,7 @@ def agenda(message: Message) -> Iterator[tuple[datetime, Signal]]:
 def _agenda_without_outcome(message: Message) -> Iterator[tuple[datetime, Signal]]:
     terms = message.terms
     since = message.overdue_at or message.closed_at
-    if since and not message.late and policy.grace_matters(message):
+    if since and policy.grace_matters(message):
         yield since + terms.grace, Signal(kind=Kind.GRACE_OVER)
     for action in message.unfinished(Do.CREATE, Do.FALL_BACK):
         again_at = action.at or action.again_at

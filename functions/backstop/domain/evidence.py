@@ -172,7 +172,7 @@ def _sms_not_sent(message: Message, signal: Signal, now: datetime) -> Message:
     message = change_attempt(
         message, signal.attempt, lambda attempt: replace(attempt, released=True)
     )
-    if signal.again_at and policy.decision(message).sms:
+    if signal.again_at:
         return fall_back(message, now, not_before=signal.again_at)
     return message
 
