@@ -139,6 +139,21 @@ class TestRule2:
 class TestRule3:
     """A carrier's 4xx is known not sent."""
 
+    def test_an_answer_about_another_attempt_leaves_the_claim(self):
+        """A worker that stood still may be answered long after it was relieved."""
+        tale = unreachable()
+        tale.claim()
+        again_at = tale.now + timedelta(seconds=30)
+        tale.hear(Kind.SMS_THROTTLED, attempt=1, again_at=again_at)
+        tale.arm()
+        tale.ring(again_at)
+        tale.claim()
+        before = tale.message
+
+        tale.hear(Kind.SMS_THROTTLED, attempt=1, again_at=tale.now)
+
+        assert tale.message == before
+
     def test_a_full_queue_is_tried_again(self):
         """429 releases the attempt, and the watch takes it up later."""
         tale = unreachable(Policy.STRICT)
@@ -163,6 +178,18 @@ class TestRule3:
         tale.hear(Kind.SMS_DELIVERED, attempt=1, event="e", at=at)
 
         assert tale.message.sms[0].at == at
+
+    @pytest.mark.parametrize("kind", [Kind.REPEAT, Kind.HANDED_OVER, Kind.RING])
+    def test_until_then_nobody_is_asked_to(self, kind: Kind):
+        """A handover before its time would come round and round."""
+        tale = unreachable()
+        tale.claim()
+        again_at = tale.now + timedelta(seconds=30)
+        tale.hear(Kind.SMS_THROTTLED, attempt=1, again_at=again_at)
+
+        assert Do.FALL_BACK not in {action.do for action in tale.hear(kind)}
+        tale.later(seconds=30)
+        assert Do.FALL_BACK in {action.do for action in tale.hear(kind)}
 
     def test_a_refusal_ends_the_leg(self):
         """Any other 4xx would come again."""
@@ -340,6 +367,22 @@ class TestRule5:
 
         assert [a.at for a in actions if a.do is Do.ARM] == [due_at]
 
+    def test_an_early_ring_puts_nothing_off(self):
+        """What is asked for again has its own time, whenever else it is asked for."""
+        tale = Tale().accepted()
+        tale.ring()
+        again_at = tale.now + timedelta(seconds=15)
+        tale.hear(
+            Kind.RCS_REVOKE_UNANSWERED,
+            number=tale.action(Do.REVOKE).number,
+            again_at=again_at,
+        )
+        tale.later(seconds=14)
+
+        tale.ring(tale.now)
+
+        assert tale.action(Do.REVOKE).again_at == again_at
+
 
 class TestRule7:
     """A refusal holds only if every create was refused."""
@@ -424,6 +467,17 @@ class TestRule8:
 
         assert first != second
         assert tale.action(Do.REVOKE).number == second
+
+    def test_proof_ends_the_asking(self):
+        """What RBM withdrew by itself is neither sent nor called back."""
+        tale = Tale()
+        tale.ring()
+        tale.ring(tale.now)
+        assert tale.wants(Do.REVOKE)
+
+        tale.hear(Kind.RCS_EXPIRED, event="proof")
+
+        assert not tale.wants(Do.REVOKE)
 
     def test_an_unanswered_delete_is_repeated(self):
         """The watch takes it up again."""
@@ -718,6 +772,17 @@ class TestHistory:
 
         ids = [entry.id for entry in tale.message.history]
         assert ids[-2:] == ["one", "two"]
+
+    def test_tries_are_told_once(self):
+        """However often nobody answers; other tries are other news."""
+        tale = Tale()
+        number = tale.action(Do.CREATE).number
+        for _ in range(2):
+            tale.hear(Kind.RCS_UNANSWERED, number=number, again_at=tale.now)
+        tale.hear(Kind.RCS_THROTTLED, number=number, again_at=tale.now)
+
+        types = [entry.type for entry in tale.message.history]
+        assert types == ["begin", "rcs.unanswered", "rcs.throttled"]
 
     def test_a_hundred_replies_are_kept_and_every_receipt(self):
         """Whoever goes on talking cannot drive out what became of the message."""

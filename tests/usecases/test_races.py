@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from backstop.adapters.records import micros
 from backstop.domain import event as events
 from backstop.domain.message import Do, Outcome, Policy, Rcs, Traffic, message_key
 from backstop.domain.signal import Kind, Signal
-from backstop.errors import Refusal, Refused, Throttled, Unanswered
+from backstop.errors import Conflict, Refusal, Refused, Throttled, Unanswered
 from backstop.usecases.accept import Differs, OptedOut, accept
-from backstop.usecases.follow import NotYet, ring
+from backstop.usecases.follow import NotYet, cancel, ring
 from backstop.usecases.handle import SEND_TIMEOUT, handle
 from usecases.desk import AGENT, START, Death, Desk
 
@@ -131,6 +132,22 @@ class TestRule5:
         desk.clock.at += SEND_TIMEOUT
         assert ring(desk.ports(rcs=True), desk.key, due_at=due_at) is None
 
+    @pytest.mark.parametrize(("early", "beside"), [(0, 1), (1, 0)])
+    def test_an_early_ring_arms_no_instant_that_is_ringing(
+        self, open_desk: Open, early: int, beside: int
+    ):
+        """It would be taken for the ring under way, and end with it."""
+        desk = open_desk(rcs="silent")
+        due_at = desk.send().wake_at
+        assert due_at
+        rung = due_at - timedelta(seconds=early)
+        desk.database.write(lambda c: c.execute("DELETE FROM timers"))
+
+        ring(desk.ports(rcs=True), desk.key, due_at=rung)
+
+        (row,) = desk.rows("SELECT due_at FROM timers")
+        assert row[0] == micros(due_at) + beside
+
     def test_a_record_later_than_its_deadline_arms_again(self, open_desk: Open):
         """Its ring may be spent by then."""
         desk = open_desk(rcs="silent")
@@ -193,6 +210,20 @@ class TestRule8:
         assert not desk.carriers.queued
         assert not desk.carriers.expired
         assert desk.message().outcome is Outcome.CANCELLED
+
+    @pytest.mark.parametrize(("seconds", "again"), [(59, True), (60, False)], ids=str)
+    def test_a_delete_is_repeated_while_a_create_may_be_under_way(
+        self, open_desk: Open, seconds: int, again: bool
+    ):
+        """`send` is stopped after a minute: whatever it began has begun by then."""
+        desk = open_desk()
+        desk.carriers.create = _silent  # type: ignore[method-assign]
+        desk.send()
+        desk.clock.at += timedelta(seconds=seconds)
+
+        desk.cancel()
+
+        assert bool(desk.message().unfinished(Do.REVOKE)) is again
 
     def test_that_it_was_accepted_is_not_worth_a_write(self, open_desk: Open):
         """The create has its key; the next change says what is known by then."""
@@ -296,6 +327,22 @@ class TestPatience:
 
         (create,) = desk.message().unfinished(Do.CREATE)
         assert create.again_at == desk.clock.now() + waits
+
+    def test_a_full_queue_is_asked_ever_less_often(self, open_desk: Open):
+        """Counted from when the SMS was due."""
+        desk = open_desk(rcs="unreachable")
+
+        def busy(**_what: Any) -> None:
+            raise Throttled("429")
+
+        desk.carriers.send = busy  # type: ignore[method-assign]
+        desk.send()
+        desk.clock.at += timedelta(seconds=45)
+        due = Signal(kind=Kind.HANDED_OVER)
+        handle(desk.ports(sms=True), desk.key, lambda _m, _now: [due])
+
+        (fallback,) = desk.message().unfinished(Do.FALL_BACK)
+        assert fallback.at == desk.clock.now() + timedelta(seconds=45)
 
 
 class TestRule12:
@@ -458,6 +505,68 @@ def test_the_timer_is_armed_before_the_record_exists(open_desk: Open):
 
     assert names.index("timers.arm") < names.index("messages.create")
     assert names.index("messages.create") < names.index("rcs.create")
+
+
+def test_whoever_may_send_hands_over_to_nobody(open_desk: Open):
+    """`fallback` claims in the commit that says the SMS is due, whatever else is."""
+    desk = open_desk(rcs="silent", policy=Policy.PROMPT)
+    desk.send()
+    expired = Signal(kind=Kind.RCS_EXPIRY_FAILED, event="expired")
+
+    handle(desk.ports(sms=True), desk.key, lambda _m, _now: [expired])
+
+    assert len(desk.carriers.texts) == 1
+    assert not desk.rows("SELECT * FROM events")
+
+
+def test_what_neither_leg_can_carry_has_failed_when_it_is_answered(open_desk: Open):
+    """No RCS and no SMS: nothing is left that a timer could do."""
+    desk = open_desk(policy=Policy.NONE)
+
+    message = accept(desk.ports(rcs=True), desk.order(), bypass=True)
+
+    assert message.outcome is Outcome.FAILED
+    assert not desk.rows("SELECT * FROM timers")
+
+
+def test_what_is_settled_leaves_no_timer(open_desk: Open):
+    """Delivered before its deadline, a message is not woken for nothing."""
+    desk = open_desk()
+    desk.send()
+    desk.run(until=timedelta(minutes=1))
+
+    assert desk.message().outcome is Outcome.DELIVERED_RCS
+    assert not desk.rows("SELECT * FROM timers")
+
+
+def test_a_message_that_never_rests_is_not_answered_for(open_desk: Open):
+    """Whoever loses every race says so, and its trigger comes again."""
+    desk = open_desk(rcs="silent")
+    desk.send()
+
+    def overtaken() -> None:
+        desk.fate.meanwhile["messages.save"] = overtaken
+        found = desk.messages.load(desk.key)
+        assert found
+        desk.messages.save(found.value, version=found.version)
+
+    desk.fate.meanwhile["messages.save"] = overtaken
+
+    with pytest.raises(Conflict):
+        _hear(desk, Kind.RCS_DELIVERED)
+
+
+def test_a_message_erased_meanwhile_is_answered_as_it_was_found(open_desk: Open):
+    """There is nothing left to cancel, and what was there is known."""
+    desk = open_desk(rcs="silent")
+    desk.send()
+    found = desk.messages.load(desk.key)
+    assert found
+    desk.fate.meanwhile["messages.save"] = lambda: desk.database.write(
+        lambda c: c.execute("DELETE FROM messages")
+    )
+
+    assert cancel(desk.ports(rcs=True), found) == found.value
 
 
 def test_a_stale_worker_overwrites_nothing(open_desk: Open):

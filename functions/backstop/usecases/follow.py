@@ -76,7 +76,7 @@ def report(
     anything is sent, so there is nothing to wait for.
     """
     signal = read(event)
-    if signal is None or not event.message_id:
+    if signal is None:
         return None
 
     def signals(message: Message, _now: datetime) -> Sequence[Signal]:

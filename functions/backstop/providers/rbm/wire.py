@@ -5,7 +5,6 @@ from base64 import b64decode, b64encode
 from collections.abc import Iterable
 from datetime import datetime
 from hashlib import sha256
-from typing import Any
 
 import msgspec
 
@@ -73,7 +72,10 @@ def parse(raw_body: bytes) -> Json:
 
     Raises Malformed if it is anything else.
     """
-    body = _decode(raw_body)
+    try:
+        body = msgspec.json.decode(raw_body)
+    except (ValueError, RecursionError):
+        raise Malformed("not JSON") from None
     if not isinstance(body, dict):
         raise Malformed("not a JSON object")
     return body
@@ -242,10 +244,3 @@ def _any_equal(given: bytes, wanted: Iterable[bytes]) -> bool:
     for each in wanted:
         equal |= hmac.compare_digest(given, each)
     return equal
-
-
-def _decode(raw: bytes) -> Any:
-    try:
-        return msgspec.json.decode(raw)
-    except (ValueError, RecursionError):
-        raise Malformed("not JSON") from None
