@@ -100,6 +100,16 @@ class TestRule2:
         revisions = [a.attempt for a in tale.message.unfinished(Do.PUBLISH)]
         assert revisions == [1, 2]
 
+    def test_no_receipt_is_awaited_for_a_lost_answer(self):
+        """Nobody knows that it was ever taken; one may come all the same."""
+        tale = unreachable()
+        tale.claim()
+        tale.hear(Kind.SMS_UNANSWERED, attempt=1)
+        while not tale.wants(Do.FALL_BACK):
+            tale.ring()
+
+        assert {signal.kind for _at, signal in agenda(tale.message)} == {Kind.REPEAT}
+
     def test_a_receipt_claims_the_lost_attempt(self):
         """A receipt with the tag of the lost attempt stops the second one."""
         tale = unreachable()
@@ -236,6 +246,32 @@ class TestUnsent:
         assert not tale.wants(Do.FALL_BACK)
         assert tale.outcome is Outcome.FAILED
 
+    @pytest.mark.parametrize(("beyond", "tried"), [(0, True), (1, False)], ids=str)
+    def test_it_is_tried_as_long_as_a_receipt_is_awaited(
+        self, beyond: int, tried: bool
+    ):
+        """What the user waited for so long is news no more."""
+        tale = unreachable()
+        due_at = tale.now
+        tale.later(seconds=5)
+        tale.claim()
+        tale.hear(Kind.SMS_QUEUED, attempt=1)
+        tale.now = due_at + tale.message.terms.receipt_wait
+        tale.later(seconds=beyond)
+        tale.hear(Kind.SMS_UNSENT, attempt=1, code=5101)
+
+        assert tale.wants(Do.FALL_BACK) is tried
+
+    def test_no_receipt_is_awaited_for_it(self):
+        """Only the next attempt's."""
+        tale = unreachable()
+        tale.claim()
+        tale.hear(Kind.SMS_QUEUED, attempt=1)
+        tale.hear(Kind.SMS_UNSENT, attempt=1, code=5101)
+
+        kinds = {signal.kind for _at, signal in agenda(tale.message)}
+        assert kinds == {Kind.REPEAT}
+
     def test_strict_takes_no_word_for_it(self):
         """One request, whatever is said of it later."""
         tale = unreachable(Policy.STRICT)
@@ -283,6 +319,23 @@ class TestRule4:
         tale.ring()
 
         assert Do.REVOKE in {action.do for action in tale.ring()}
+
+    def test_an_sms_that_nobody_took_is_handed_over_again_and_again(self):
+        """Each time after the wait for a lost answer, and not in one storm."""
+        tale = unreachable()
+        for _ in range(2):
+            tale.ring(tale.action(Do.FALL_BACK).again_at)
+            again_at = tale.action(Do.FALL_BACK).again_at
+            assert again_at == tale.now + tale.message.terms.lost_answer
+
+    def test_a_delete_that_is_due_is_put_off_by_its_ring(self):
+        """It is asked for now: the next ring is not at this very instant."""
+        tale = Tale().accepted()
+        tale.ring()
+        tale.ring(tale.action(Do.REVOKE).again_at)
+
+        again_at = tale.action(Do.REVOKE).again_at
+        assert again_at == tale.now + timedelta(seconds=10)
 
     def test_a_ring_that_put_its_timer_off_arms_the_one_that_took_its_place(self):
         """Whoever planned that one may have died before it was armed."""
@@ -610,6 +663,18 @@ class TestRule10:
 
         assert tale.wants(Do.REVOKE)
 
+    def test_whoever_takes_the_sms_over_does_nothing_else(self):
+        """The DELETE is the ring's, which comes again should it have died."""
+        tale = Tale(Policy.PROMPT).accepted()
+        tale.ring()
+        tale.deleted(Kind.RCS_REVOKE_UNANSWERED)
+
+        actions = tale.hear(Kind.HANDED_OVER)
+
+        assert {action.do for action in actions if action.do is not Do.ARM} == {
+            Do.FALL_BACK
+        }
+
     def test_expiry_counts_as_asking(self):
         """RBM's own failed revocation makes the SMS due at once."""
         tale = Tale(Policy.PROMPT).accepted()
@@ -721,6 +786,16 @@ class TestRule13:
         assert not tale.claim()
         assert tale.outcome is Outcome.CANCELLED
 
+    def test_a_cancelled_message_has_no_deadline(self):
+        """Only its proof is waited for, and no longer than the grace period."""
+        tale = Tale().accepted()
+        tale.hear(Kind.CANCEL)
+
+        ahead = {(at, signal.kind) for at, signal in agenda(tale.message)}
+        grace_over = tale.now + tale.message.terms.grace
+        assert (grace_over, Kind.GRACE_OVER) in ahead
+        assert Kind.DEADLINE_PASSED not in {kind for _at, kind in ahead}
+
     def test_a_cancel_after_the_claim_changes_nothing(self):
         """The SMS may be on its way: the answer must not promise otherwise."""
         tale = unreachable()
@@ -772,6 +847,34 @@ class TestHistory:
 
         ids = [entry.id for entry in tale.message.history]
         assert ids[-2:] == ["one", "two"]
+
+    def test_a_line_names_the_leg_that_it_is_about(self):
+        """The app's own words are about both."""
+        tale = unreachable()
+        tale.claim()
+        tale.hear(Kind.ACKNOWLEDGE)
+
+        legs = [(entry.type, entry.leg) for entry in tale.message.history]
+        assert legs == [
+            ("begin", ""),
+            ("rcs.refused", "rcs"),
+            ("sms.claim", "sms"),
+            ("acknowledge", ""),
+        ]
+
+    @pytest.mark.parametrize(
+        ("texted", "rule"), [(True, "called_back"), (False, "delivered")]
+    )
+    def test_the_rule_says_why_it_was_texted(self, texted: bool, rule: str):
+        """A delivery that comes after the SMS does not explain it."""
+        tale = Tale().accepted()
+        tale.ring()
+        tale.deleted()
+        if texted:
+            tale.claim()
+        tale.hear(Kind.RCS_DELIVERED, event="late")
+
+        assert tale.message.rule == rule
 
     def test_tries_are_told_once(self):
         """However often nobody answers; other tries are other news."""

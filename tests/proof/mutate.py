@@ -56,8 +56,12 @@ CORE = (
     *LIFE,
 )
 WIRES = ("tests/providers/test_rbm_wire.py", "tests/providers/test_bandwidth_wire.py")
-ENTRIES = ("tests/entrypoints",)
-ATTACK = ("tests/proof/test_attack.py",)
+WEBHOOKS = (
+    "tests/entrypoints/test_webhook_entry.py",
+    "tests/entrypoints/test_sms_webhook_entry.py",
+    "tests/proof/test_attack.py",
+)
+DOORS = ("tests/entrypoints/test_api_token.py", "tests/console/test_console_api.py")
 
 TARGETS: dict[str, tuple[str, ...]] = {
     "backstop/domain/policy.py": (
@@ -73,7 +77,14 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "backstop/usecases/follow.py": LIFE,
     "backstop/providers/rbm/wire.py": WIRES,
     "backstop/providers/bandwidth/wire.py": WIRES,
-    "backstop/edge/webhooks.py": (*ENTRIES, *ATTACK),
+    "backstop/domain/message.py": CORE,
+    "backstop/domain/consent.py": ("tests/domain/test_consent.py",),
+    "backstop/domain/keywords.py": ("tests/domain/test_keywords.py",),
+    "backstop/usecases/consent.py": LIFE,
+    "backstop/edge/webhooks.py": WEBHOOKS,
+    "backstop/edge/triggers.py": ("tests/entrypoints/test_trigger_entries.py", *DOORS),
+    "backstop/edge/api.py Api._admit": DOORS,
+    "machine/traffic.py Traffic._refusal": DOORS,
 }
 """What is broken, and the tests that have to notice."""
 
