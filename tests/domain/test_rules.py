@@ -179,6 +179,19 @@ class TestRule3:
 
         assert [attempt.live for attempt in tale.message.sms] == [False, True]
 
+    def test_what_is_known_of_an_attempt_is_not_forgotten(self):
+        """A receipt need not say again what the provider's answer said."""
+        tale = unreachable()
+        tale.claim()
+        tale.hear(Kind.SMS_QUEUED, attempt=1, provider_id="theirs", segments=3)
+        queued_at = tale.message.sms[0].queued_at
+        tale.later(seconds=5)
+        tale.hear(Kind.SMS_SENT, attempt=1, event="e", provider_id="other", segments=1)
+
+        (attempt,) = tale.message.sms
+        assert (attempt.provider_id, attempt.segments) == ("theirs", 3)
+        assert attempt.queued_at == queued_at
+
     def test_an_attempt_keeps_the_carriers_time(self):
         """When the phone had the text, not when we came to hear of it."""
         tale = unreachable()
@@ -390,6 +403,17 @@ class TestRule4:
 
         waits = [at for at, _signal in agenda(tale.message)]
         assert waits == [tale.now + tale.message.terms.receipt_wait]
+
+    def test_the_grace_period_begins_once(self):
+        """RBM's own expiry, heard behind the deadline, is no second one."""
+        tale = Tale().accepted()
+        tale.ring()
+        grace_over = tale.now + tale.message.terms.grace
+        tale.later(seconds=30)
+        tale.hear(Kind.RCS_EXPIRY_FAILED, event="late")
+
+        ahead = {signal.kind: at for at, signal in agenda(tale.message)}
+        assert ahead[Kind.GRACE_OVER] == grace_over
 
     @pytest.mark.parametrize(
         ("policy", "waits"), [(Policy.CONFIRMED, True), (Policy.PROMPT, False)]
@@ -804,6 +828,24 @@ class TestRule13:
 
         assert tale.message.closed is None
         assert tale.sms is Sms.CLAIMED
+
+    @pytest.mark.parametrize(
+        ("word", "closed"), [(Kind.CANCEL, None), (Kind.OPT_OUT, Closed.OPTED_OUT)]
+    )
+    def test_after_a_lost_answer_only_an_opt_out_closes(
+        self, word: Kind, closed: Closed | None
+    ):
+        """What may have left is not cancelled; nobody is texted against their word."""
+        tale = Tale(traffic=Traffic.PROMOTION)
+        tale.refused()
+        tale.claim()
+        tale.hear(Kind.SMS_UNANSWERED, attempt=1)
+        while not tale.wants(Do.FALL_BACK):
+            tale.ring()
+
+        tale.hear(word)
+
+        assert tale.message.closed is closed
 
     def test_an_acknowledgement_after_the_claim_is_kept(self):
         """It is true whatever was sent."""

@@ -120,9 +120,77 @@ def test_a_bad_push_is_refused_by_record(refused, sent):
     refused("/record", sent)
 
 
-def test_consent_without_json_is_refused(refused):
-    """An opt-out whose data is no JSON names nobody."""
-    refused("/record", push(b"no", ce_type="backstop.rcs.unsubscribed"))
+@pytest.mark.parametrize("data", [b"no", b"{}"])
+def test_consent_of_nobody_is_refused(refused, data):
+    """An opt-out whose data is no JSON names nobody, nor does one without a phone."""
+    refused("/record", push(data, ce_type="backstop.rcs.unsubscribed"))
+
+
+def consent(call, phone):
+    return call("GET", f"/v1/phones/{phone}/consent").json["state"]
+
+
+def test_what_a_user_says_in_rcs_is_heard(call):
+    """An unsubscription is an opt-out."""
+    phone = "+15551239001"
+    said = {"senderPhoneNumber": phone, "agentId": "demo_agent@rbm.goog"}
+    told = push(encode(said), ce_type="backstop.rcs.unsubscribed", messageId=...)
+
+    assert call("POST", "/record", told).status == 200
+    assert consent(call, phone) == "OPTED_OUT"
+
+
+def test_what_a_user_texts_is_heard(call):
+    """STOP is an opt-out."""
+    phone = "+15551239002"
+    text = {"from": phone, "owner": "+15550100001", "text": "STOP"}
+    told = push(
+        encode({"type": "message-received", "message": text}),
+        ce_type="backstop.sms.received",
+        agentId=...,
+        messageId=...,
+    )
+
+    assert call("POST", "/record", told).status == 200
+    assert consent(call, phone) == "OPTED_OUT"
+
+
+@pytest.mark.parametrize(("code", "state"), [(4775, "OPTED_OUT"), (4720, "UNKNOWN")])
+def test_what_a_carrier_says_of_a_user_is_heard(call, code, state):
+    """Its own opt-out list is the user's word, any other failure is none."""
+    phone, name = f"+1555123{code}", f"failed-{code}"
+    call("POST", f"/v1/phones/{phone}/agentMessages?messageId={name}", BODY)
+    told = push(
+        encode({"type": "message-failed", "errorCode": code, "message": {"id": "x"}}),
+        ce_type="backstop.sms.failed",
+        ce_id=name,
+        messageId=name,
+        attempt="1",
+    )
+
+    assert call("POST", "/record", told).status == 200
+    assert consent(call, phone) == state
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "heard"),
+    [
+        ("/fallback", "rcs.expired", True),
+        ("/fallback", "rcs.read", False),
+        ("/record", "rcs.expired", False),
+        ("/record", "rcs.read", True),
+    ],
+)
+def test_each_trigger_hears_its_own(call, path, kind, heard):
+    """Whatever else a subscription may bring is for somebody else."""
+    name = f"{path[1:]}-{kind}"
+    call("POST", f"{MESSAGES}?messageId={name}", BODY)
+
+    answer = call("POST", path, push(ce_type=f"backstop.{kind}", messageId=name))
+
+    told = call("GET", f"{MESSAGES}/{name}").json["delivery"]["events"]
+    assert answer.status == 200
+    assert (f"backstop.{kind}" in {event["type"] for event in told}) is heard
 
 
 def test_a_ring_from_the_end_of_time_is_told_to_come_again(call):
@@ -165,9 +233,16 @@ def test_a_ring_whose_record_will_never_come_is_done(call):
 
 
 @pytest.mark.parametrize("path", ["/fallback", "/record"])
-def test_an_event_about_no_message_of_ours_is_done(call, path):
+@pytest.mark.parametrize(
+    ("kind", "data"),
+    [("rcs.delivered", b"{}"), ("sms.failed", b'{"errorCode":4775,"message":{}}')],
+    ids=["delivered", "opted out"],
+)
+def test_an_event_about_no_message_of_ours_is_done(call, path, kind, data):
     """Old news is acknowledged, or it would come for ever."""
-    answer = call("POST", path, push(messageId="never-sent"))
+    told = push(data, ce_type=f"backstop.{kind}", messageId="never-sent")
+
+    answer = call("POST", path, told)
 
     assert (answer.status, answer.json) == (200, {})
 

@@ -61,7 +61,8 @@ WEBHOOKS = (
     "tests/entrypoints/test_sms_webhook_entry.py",
     "tests/proof/test_attack.py",
 )
-DOORS = ("tests/entrypoints/test_api_token.py", "tests/console/test_console_api.py")
+TRIGGERS = "tests/entrypoints/test_trigger_entries.py"
+TOKENS = "tests/entrypoints/test_api_token.py"
 
 TARGETS: dict[str, tuple[str, ...]] = {
     "backstop/domain/policy.py": (
@@ -82,9 +83,9 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "backstop/domain/keywords.py": ("tests/domain/test_keywords.py",),
     "backstop/usecases/consent.py": LIFE,
     "backstop/edge/webhooks.py": WEBHOOKS,
-    "backstop/edge/triggers.py": ("tests/entrypoints/test_trigger_entries.py", *DOORS),
-    "backstop/edge/api.py Api._admit": DOORS,
-    "machine/traffic.py Traffic._refusal": DOORS,
+    "backstop/edge/triggers.py": (TRIGGERS, TOKENS),
+    "backstop/edge/api.py Api._admit": (TOKENS,),
+    "machine/traffic.py": ("tests/entrypoints/test_traffic.py",),
 }
 """What is broken, and the tests that have to notice."""
 

@@ -48,6 +48,18 @@ def _hear_sent(desk: Desk) -> None:
     handle(desk.ports(), desk.key, lambda _m, _now: [signal])
 
 
+def _claim_slowly(desk: Desk, seconds: int) -> None:
+    """Let time pass between the claim and what is read again before the request."""
+
+    def slow() -> None:
+        desk.fate.meanwhile["messages.load"] = late
+
+    def late() -> None:
+        desk.clock.at += timedelta(seconds=seconds)
+
+    desk.fate.meanwhile["messages.save"] = slow
+
+
 class TestRule2:
     """Immediately before the request everything is read again."""
 
@@ -98,18 +110,23 @@ class TestRule2:
         assert [a.live for a in desk.message().sms] == [True, False]
         assert desk.fate.names.count("sms.send") == 1
 
+    @pytest.mark.parametrize(("seconds", "sent"), [(10, 1), (11, 2)], ids=str)
+    def test_a_claim_lives_for_ten_seconds(
+        self, open_desk: Open, seconds: int, sent: int
+    ):
+        """The attempt that is sent is the first, or the one that took its place."""
+        desk = open_desk(rcs="unreachable")
+        desk.send()
+        _claim_slowly(desk, seconds)
+        desk.run()
+
+        assert [tag for _at, tag in desk.carriers.texts] == [f"{AGENT}/one/{sent}"]
+
     def test_a_claim_that_waited_too_long_is_given_back(self, open_desk: Open):
         """No request starts later than ten seconds after its claim."""
         desk = open_desk(rcs="unreachable")
         desk.send()
-
-        def slow() -> None:
-            desk.fate.meanwhile["messages.load"] = late
-
-        def late() -> None:
-            desk.clock.at += timedelta(seconds=11)
-
-        desk.fate.meanwhile["messages.save"] = slow
+        _claim_slowly(desk, 11)
         desk.run()
 
         first, second = desk.message().sms

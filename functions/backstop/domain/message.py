@@ -278,7 +278,7 @@ class Message(Struct, frozen=True, kw_only=True):
         ]
         if under_way:
             return max(under_way, key=by_rank)
-        if any(attempt.lost for attempt in live) and self.unfinished(Do.FALL_BACK):
+        if self.unfinished(Do.FALL_BACK):
             return Sms.CLAIMED
         return Sms.UNCONFIRMED
 
