@@ -213,6 +213,7 @@ class TestRule3:
         assert Do.FALL_BACK not in {action.do for action in tale.hear(kind)}
         tale.later(seconds=30)
         assert Do.FALL_BACK in {action.do for action in tale.hear(kind)}
+        assert tale.claim()
 
     def test_a_refusal_ends_the_leg(self):
         """Any other 4xx would come again."""
@@ -382,6 +383,29 @@ class TestRule4:
 
         assert Do.PUBLISH in {action.do for action in actions}
 
+    def test_a_repeat_arms_the_timer_that_a_crash_left(self):
+        """Whoever planned it may have died before it was armed."""
+        tale = Tale().accepted()
+        tale.later(seconds=1)
+        tale.ring(tale.now)
+        step = advance_all(tale.message, due(tale.message, tale.now), tale.now)
+        tale.message = step.message
+        (timer,) = tale.message.unfinished(Do.ARM)
+
+        assert timer in tale.hear(Kind.REPEAT)
+
+    def test_whoever_takes_the_last_timer_away_tells_all_that_is_untold(self):
+        """The one that ended the message before may have died; none asks again."""
+        tale = Tale(Policy.HEDGE).accepted()
+        tale.claim()
+        tale.hear(Kind.SMS_QUEUED, attempt=1)
+        tale.hear(Kind.SMS_DELIVERED, attempt=1, event="e", by="carrier")
+
+        actions = tale.hear(Kind.RCS_DELIVERED, event="r")
+
+        assert Do.DISARM in {action.do for action in actions}
+        assert {a.attempt for a in actions if a.do is Do.PUBLISH} == {1, 2}
+
     def test_while_a_timer_will_ask_nothing_is_told_twice(self):
         """Whoever ended the message tells; should it have died, the ring will."""
         tale = Tale(Policy.HEDGE).accepted()
@@ -464,10 +488,17 @@ class TestRule5:
 class TestRule7:
     """A refusal holds only if every create was refused."""
 
-    @pytest.mark.parametrize("policy", [Policy.CONFIRMED, Policy.STRICT])
-    def test_a_refusal_after_silence_is_doubt(self, policy: Policy):
+    @pytest.mark.parametrize(
+        ("policy", "contract"),
+        [
+            (Policy.CONFIRMED, Contract.CONFIRMING),
+            (Policy.CONFIRMED, Contract.LEGACY),
+            (Policy.STRICT, Contract.CONFIRMING),
+        ],
+    )
+    def test_a_refusal_after_silence_is_doubt(self, policy: Policy, contract: Contract):
         """An earlier create was not answered: that copy must be revoked."""
-        tale = Tale(policy)
+        tale = Tale(policy, contract)
         tale.refused(clean=False)
 
         assert tale.rcs is Rcs.REVOKING
@@ -493,6 +524,13 @@ class TestRule7:
         assert tale.rcs is Rcs.UNREACHABLE
         assert not tale.wants(Do.REVOKE)
         assert tale.wants(Do.FALL_BACK)
+
+    def test_a_refusal_after_an_acceptance_is_doubt(self):
+        """Whichever of the two is true: a copy may be out there."""
+        tale = Tale().accepted()
+        tale.hear(Kind.RCS_REFUSED, attempt=1)
+
+        assert tale.rcs is Rcs.REVOKING
 
     def test_throttled_to_the_end_is_proof(self):
         """A create that was only ever answered 429 was never accepted."""
@@ -544,6 +582,13 @@ class TestRule8:
 
         assert first != second
         assert tale.action(Do.REVOKE).number == second
+
+    def test_no_copy_is_begun_of_what_has_expired(self):
+        """RBM knew the message, whatever became of its answer."""
+        tale = Tale()
+        tale.hear(Kind.RCS_EXPIRED, event="proof")
+
+        assert not tale.wants(Do.CREATE)
 
     def test_proof_ends_the_asking(self):
         """What RBM withdrew by itself is neither sent nor called back."""

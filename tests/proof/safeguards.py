@@ -205,7 +205,7 @@ RULES: Mapping[str, Row] = {
         "8",
         cut(
             f"{DOMAIN}.evidence:_rcs_evidence",
-            "if Rcs.REVOKING in message.rcs or message.closed:",
+            "if Rcs.REVOKING in message.rcs:",
             "if False:",
         ),
     ),

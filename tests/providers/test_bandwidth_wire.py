@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from backstop.domain import event as events
 from backstop.domain.inbound import Inbound
@@ -341,6 +342,10 @@ class TestSignal:
         told = signal(event(name))
 
         assert (told and told.kind) == kind
+
+    def test_what_a_user_writes_is_no_receipt(self, event):
+        """Not even if it named a message."""
+        assert signal(replace(event("received"), message_id="one")) is None
 
     @pytest.mark.parametrize(
         ("given_code", "kind", "code"), FAILURES.values(), ids=FAILURES

@@ -271,6 +271,20 @@ class TestCorrection:
         assert desk.message().outcome is Outcome.FAILED
         assert names.index("timers.arm") < names.index("messages.save")
 
+    def test_what_corrects_nothing_needs_none(self, open_desk: Open):
+        """A settled message is not woken for a line of its history."""
+        desk = open_desk(rcs="unreachable", sms="lost", policy=Policy.PROMPT)
+        desk.send()
+        desk.run()
+        done = len(desk.fate.names)
+        late = [Signal(kind=Kind.SMS_REFUSED, attempt=1)]
+
+        handle(desk.ports(sms=True), desk.key, lambda _message, _now: late)
+
+        assert desk.message().outcome is Outcome.UNCONFIRMED
+        assert "messages.save" in desk.fate.names[done:]
+        assert "timers.arm" not in desk.fate.names[done:]
+
 
 class TestRule10:
     """PROMPT waits two seconds for its DELETE, the others longer."""
@@ -534,6 +548,21 @@ def test_whoever_may_send_hands_over_to_nobody(open_desk: Open):
 
     assert len(desk.carriers.texts) == 1
     assert not desk.rows("SELECT * FROM events")
+
+
+def test_what_is_handed_over_is_left_to_whoever_it_was_handed_to(open_desk: Open):
+    """Another event that `fallback` hears meanwhile is no second errand."""
+    desk = open_desk(rcs="silent")
+    desk.send()
+    expired = Signal(kind=Kind.RCS_EXPIRED, event="expired")
+    handle(desk.ports(rcs=True), desk.key, lambda _m, _now: [expired])
+    doubt = Signal(kind=Kind.RCS_EXPIRY_FAILED, event="doubt")
+
+    handle(desk.ports(sms=True), desk.key, lambda _m, _now: [doubt])
+
+    assert desk.carriers.texts == []
+    desk.run()
+    assert len(desk.carriers.texts) == 1
 
 
 def test_what_neither_leg_can_carry_has_failed_when_it_is_answered(open_desk: Open):

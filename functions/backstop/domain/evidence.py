@@ -79,7 +79,7 @@ def _rcs_evidence(message: Message, signal: Signal, now: datetime) -> Message:
     message = tick(message, signal.number)
     if signal.kind is Kind.RCS_ACCEPTED:
         message = drop(message, Do.CREATE)
-        if Rcs.REVOKING in message.rcs or message.closed:
+        if Rcs.REVOKING in message.rcs:
             # Rule 8: whatever DELETE met before, this copy is newer.
             message = revoke(drop(message, Do.REVOKE), now)
     return message
@@ -213,7 +213,7 @@ def _opt_out(message: Message, _signal: Signal, now: datetime) -> Message:
 
 
 def _acknowledge(message: Message, _signal: Signal, now: datetime) -> Message:
-    if message.closed or message.outcome is not Outcome.PENDING:
+    if message.outcome is not Outcome.PENDING:
         return message
     return replace(
         message, closed=Closed.ACKNOWLEDGED, closed_at=now, rule="acknowledged"

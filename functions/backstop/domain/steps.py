@@ -108,7 +108,7 @@ def close(message: Message, reason: Closed, now: datetime) -> Message:
     An opt-out also closes after a claim whose answer is lost: what may have left
     cannot be helped, but no other request begins (promise 8).
     """
-    if message.closed or message.outcome is not Outcome.PENDING:
+    if message.outcome is not Outcome.PENDING:
         return message
     forgiving = reason is Closed.OPTED_OUT
     if any(
@@ -136,11 +136,7 @@ def count_refusal(message: Message, attempt: int) -> Message:
 
 def all_refused(message: Message) -> bool:
     accepted = Rcs.ACCEPTED in message.rcs
-    return (
-        bool(message.creates)
-        and len(message.refused) == message.creates
-        and (not accepted)
-    )
+    return len(message.refused) == message.creates and not accepted
 
 
 def claimed(message: Message, number: int) -> bool:
