@@ -192,6 +192,15 @@ class TestRule3:
         assert (attempt.provider_id, attempt.segments) == ("theirs", 3)
         assert attempt.queued_at == queued_at
 
+    def test_of_two_receipts_that_say_the_same_the_first_explains_it(self):
+        """The second adds nothing but its line."""
+        tale = unreachable()
+        tale.claim()
+        for event, code in (("one", 4720), ("two", 4721)):
+            tale.hear(Kind.SMS_FAILED, attempt=1, event=event, code=code)
+
+        assert tale.message.sms[0].code == 4720
+
     def test_an_attempt_keeps_the_carriers_time(self):
         """When the phone had the text, not when we came to hear of it."""
         tale = unreachable()
@@ -832,6 +841,16 @@ class TestRule12:
 
         assert tale.wants(Do.REVOKE) is revokes
 
+    @pytest.mark.parametrize("kind", [Kind.SMS_SENT, Kind.SMS_FAILED])
+    def test_only_a_delivery_is_reason_enough(self, kind: Kind):
+        """Whatever else a handset may say of the SMS, the copy may still be needed."""
+        tale = Tale(Policy.HEDGE).accepted()
+        tale.claim()
+        tale.hear(Kind.SMS_QUEUED, attempt=1)
+        tale.hear(kind, attempt=1, event="e", by="handset")
+
+        assert not tale.wants(Do.REVOKE)
+
     def test_the_deadline_revokes_what_is_left(self):
         """Even though the message has its outcome."""
         tale = Tale(Policy.HEDGE).accepted()
@@ -934,6 +953,11 @@ class TestHistory:
 
         ids = [entry.id for entry in tale.message.history]
         assert ids[-2:] == ["one", "two"]
+
+    @pytest.mark.parametrize("policy", sorted(set(Policy) - {Policy.HEDGE}))
+    def test_before_the_deadline_a_receipt_is_what_is_waited_for(self, policy: Policy):
+        """The word for it is the same, whatever may follow."""
+        assert Tale(policy).accepted().message.rule == "waiting_for_receipt"
 
     def test_a_line_names_the_leg_that_it_is_about(self):
         """The app's own words are about both."""

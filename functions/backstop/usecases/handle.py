@@ -91,15 +91,15 @@ def act(ports: Ports, step: Step, version: int) -> Message:
                     PERFORM[kind](ports, step.message, action)
         if not news:
             return step.message
+        if _is_harmless_to_forget(step.message, news):
+            # A create has its key: what came of it is saved with the next change.
+            return advance_all(step.message, news, ports.clock.now()).message
         done = [
             Signal(kind=Kind.DONE, number=action.number)
             for action in step.actions
             if action.do in {Do.PUBLISH, Do.DISARM}
         ]
         deferred = [Signal(kind=Kind.DEFERRED, number=a.number) for a in timers]
-        if not done and not deferred and _is_harmless_to_forget(step.message, news):
-            # A create has its key: what came of it is saved with the next change.
-            return advance_all(step.message, news, ports.clock.now()).message
         known = Stored(step.message, version)
         settled = _change(ports, known.value.id, _only(*deferred, *done, *news), known)
         if settled is None:
