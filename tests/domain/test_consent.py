@@ -65,6 +65,7 @@ def test_twins_are_one_opt_out(twins):
 
 def test_opting_out_once_more_is_another_opt_out():
     """After an opt-in between them it is a new one, and answered as one."""
+    assert after(BACK).opt_out == ""
     assert after(OUT, BACK).opt_out == "out"
     assert after(OUT, BACK, AGAIN).opt_out == "again"
 

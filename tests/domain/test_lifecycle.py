@@ -134,6 +134,17 @@ def test_every_state_has_its_decision():
             assert all(set(row) == set(Rcs) for row in rows.values())
 
 
+def test_only_what_was_withdrawn_was_called_back():
+    """The word for why the SMS left is the same under every policy that has one."""
+    for name in set(Policy) - {Policy.NONE}:
+        for contract in Contract:
+            for row in policy.rows(name, contract).values():
+                called_back = {
+                    state for state in Rcs if row[state].rule == "called_back"
+                }
+                assert called_back == {Rcs.REVOKED}
+
+
 def test_an_outcome_is_never_shown_lower_than_it_was_told():
     """A receipt for a lost attempt does not reopen what ended in doubt."""
     tale = Tale()

@@ -110,6 +110,16 @@ class TestRule2:
 
         assert {signal.kind for _at, signal in agenda(tale.message)} == {Kind.REPEAT}
 
+    def test_a_lost_answer_is_handed_over_once(self):
+        """Whatever is heard before the next claim asks for nothing more."""
+        tale = unreachable()
+        tale.claim()
+        tale.hear(Kind.SMS_UNANSWERED, attempt=1)
+        while not tale.wants(Do.FALL_BACK):
+            tale.ring()
+
+        assert tale.hear(Kind.RCS_TEXT, event="reply") == ()
+
     def test_a_receipt_claims_the_lost_attempt(self):
         """A receipt with the tag of the lost attempt stops the second one."""
         tale = unreachable()
@@ -210,6 +220,7 @@ class TestRule3:
         tale.hear(Kind.SMS_DELIVERED, attempt=1, event="e", at=at)
 
         assert tale.message.sms[0].at == at
+        assert tale.message.history[-1].time == at
 
     @pytest.mark.parametrize("kind", [Kind.REPEAT, Kind.HANDED_OVER, Kind.RING])
     def test_until_then_nobody_is_asked_to(self, kind: Kind):
@@ -874,6 +885,17 @@ class TestRule13:
         assert not tale.claim()
         assert tale.outcome is Outcome.CANCELLED
 
+    @pytest.mark.parametrize("word", [Kind.CANCEL, Kind.ACKNOWLEDGE, Kind.OPT_OUT])
+    def test_what_has_its_outcome_is_not_closed(self, word: Kind):
+        """Nothing is left to be stopped, and what is told says why."""
+        tale = Tale(traffic=Traffic.PROMOTION).accepted()
+        tale.hear(Kind.RCS_DELIVERED, event="e")
+
+        tale.hear(word)
+
+        assert tale.message.closed is None
+        assert tale.message.rule == "delivered"
+
     def test_a_cancelled_message_has_no_deadline(self):
         """Only its proof is waited for, and no longer than the grace period."""
         tale = Tale().accepted()
@@ -884,11 +906,24 @@ class TestRule13:
         assert (grace_over, Kind.GRACE_OVER) in ahead
         assert Kind.DEADLINE_PASSED not in {kind for _at, kind in ahead}
 
-    def test_a_cancel_after_the_claim_changes_nothing(self):
-        """The SMS may be on its way: the answer must not promise otherwise."""
+    def test_a_cancel_while_a_full_queue_is_waited_for_stops_the_sms(self):
+        """The attempt that was refused is known not to have left."""
         tale = unreachable()
         tale.claim()
+        again_at = tale.now + timedelta(seconds=30)
+        tale.hear(Kind.SMS_THROTTLED, attempt=1, again_at=again_at)
         tale.hear(Kind.CANCEL)
+
+        assert tale.outcome is Outcome.CANCELLED
+        assert not tale.wants(Do.FALL_BACK)
+
+    @pytest.mark.parametrize("word", [Kind.CANCEL, Kind.OPT_OUT])
+    def test_a_word_after_the_claim_closes_nothing(self, word: Kind):
+        """The SMS may be on its way: the answer must not promise otherwise."""
+        tale = Tale(traffic=Traffic.PROMOTION)
+        tale.refused()
+        tale.claim()
+        tale.hear(word)
 
         assert tale.message.closed is None
         assert tale.sms is Sms.CLAIMED

@@ -165,13 +165,16 @@ class TestRule5:
         (row,) = desk.rows("SELECT due_at FROM timers")
         assert row[0] == micros(due_at) + beside
 
-    def test_a_record_later_than_its_deadline_arms_again(self, open_desk: Open):
+    @pytest.mark.parametrize("late", [timedelta(0), timedelta(minutes=2)], ids=str)
+    def test_a_record_later_than_its_deadline_arms_again(
+        self, open_desk: Open, late: timedelta
+    ):
         """Its ring may be spent by then."""
         desk = open_desk(rcs="silent")
 
         def slow() -> None:
             # The ring comes and goes while the commit is under way.
-            desk.clock.at += timedelta(minutes=12)
+            desk.clock.at += timedelta(minutes=10, seconds=5) + late
             desk.database.write(lambda c: c.execute("DELETE FROM timers"))
 
         desk.fate.meanwhile["messages.create"] = slow
@@ -240,7 +243,28 @@ class TestRule8:
 
         desk.cancel()
 
-        assert bool(desk.message().unfinished(Do.REVOKE)) is again
+        left = [action.again_at for action in desk.message().unfinished(Do.REVOKE)]
+        assert left == ([START + timedelta(minutes=1)] if again else [])
+
+    def test_a_cancelled_copy_is_asked_for_even_after_a_refusal(self, open_desk: Open):
+        """It came after silence: another create may be under way for a minute."""
+        desk = open_desk()
+
+        def doubtful(**_what: Any) -> None:
+            raise Refused("404", refusal=Refusal.UNREACHABLE, after_silence=True)
+
+        desk.carriers.create = doubtful  # type: ignore[method-assign]
+        revoke = desk.carriers.revoke
+        desk.carriers.revoke = _silent  # type: ignore[method-assign]
+        desk.send()
+        desk.cancel()
+        desk.carriers.revoke = revoke  # type: ignore[method-assign]
+        desk.clock.at += timedelta(seconds=30)
+
+        ring(desk.ports(rcs=True), desk.key, due_at=desk.clock.now())
+
+        (again,) = desk.message().unfinished(Do.REVOKE)
+        assert again.again_at == START + timedelta(minutes=1)
 
     def test_that_it_was_accepted_is_not_worth_a_write(self, open_desk: Open):
         """The create has its key; the next change says what is known by then."""
@@ -248,7 +272,8 @@ class TestRule8:
         desk.send()
 
         assert desk.fate.names.count("messages.create") == 1
-        assert "messages.save" not in desk.fate.names
+        assert desk.fate.names.count("timers.arm") == 1
+        assert not {"messages.load", "messages.save"} & set(desk.fate.names)
 
 
 class TestCorrection:
@@ -600,6 +625,37 @@ def test_a_message_that_never_rests_is_not_answered_for(open_desk: Open):
 
     with pytest.raises(Conflict):
         _hear(desk, Kind.RCS_DELIVERED)
+
+
+def test_a_ring_that_is_answered_arms_one_timer(open_desk: Open):
+    """What the answer makes of the message decides which."""
+    desk = open_desk(rcs="silent")
+    desk.send()
+    desk.clock.at = START + timedelta(minutes=10, seconds=5)
+    done = len(desk.fate.names)
+
+    ring(desk.ports(rcs=True), desk.key, due_at=desk.clock.now())
+
+    names = desk.fate.names[done:]
+    assert "rcs.revoke" in names
+    assert names.count("timers.arm") == 1
+    timers = {at for (at,) in desk.rows("SELECT due_at FROM timers")}
+    assert micros(desk.clock.now() + timedelta(minutes=15)) in timers
+
+
+def test_a_repeat_whose_message_is_erased_meanwhile_is_answered(open_desk: Open):
+    """As it was when the repeat came."""
+    desk = open_desk(rcs="silent")
+    desk.send()
+
+    def found() -> None:
+        desk.fate.meanwhile["messages.load"] = lambda: desk.database.write(
+            lambda c: c.execute("DELETE FROM messages")
+        )
+
+    desk.fate.meanwhile["messages.load"] = found
+
+    assert accept(desk.ports(rcs=True), desk.order()).message_id == "one"
 
 
 def test_a_message_erased_meanwhile_is_answered_as_it_was_found(open_desk: Open):

@@ -147,12 +147,9 @@ def _sms_evidence(message: Message, signal: Signal, now: datetime) -> Message:
         )
 
     message = change_attempt(message, signal.attempt, fold)
-    if (
-        signal.kind is Kind.SMS_DELIVERED
-        and signal.by == "handset"
-        and message.terms.policy is Policy.HEDGE
-    ):
-        # Rule 12: a carrier's "delivered" would not be enough for this.
+    if signal.kind is Kind.SMS_DELIVERED and signal.by == "handset":
+        # Rule 12: a carrier's "delivered" would not be enough for this, and only
+        # HEDGE has not asked by then.
         return revoke_once(message, now)
     return message
 
