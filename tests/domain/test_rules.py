@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from backstop.domain.agenda import agenda, due
+from backstop.domain.agenda import agenda, due, next_up
 from backstop.domain.lifecycle import advance_all
 from backstop.domain.message import (
     Action,
@@ -346,6 +346,16 @@ class TestRule4:
             tale.ring()
 
         assert tale.outcome is not Outcome.PENDING
+
+    def test_the_app_is_told_what_comes_next(self):
+        """Of all that is ahead, the first."""
+        tale = Tale().accepted()
+        tale.ring()
+
+        assert next_up(tale.message) == (
+            tale.now + timedelta(seconds=10),
+            "revoke_again",
+        )
 
     def test_a_ring_redoes_what_is_unfinished(self):
         """A revocation that a crash left behind is asked for again."""

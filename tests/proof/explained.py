@@ -2,5 +2,24 @@
 
 from collections.abc import Mapping
 
-EXPLAINED: Mapping[str, str] = {}
+LIFECYCLE = "backstop/domain/lifecycle.py"
+AGENDA = "backstop/domain/agenda.py"
+HANDLE = "backstop/usecases/handle.py"
+
+EXPLAINED: Mapping[str, str] = {
+    f"{LIFECYCLE} _without_timers: without due in due and due <= now": (
+        "a fallback always has an instant, which its type leaves open"
+    ),
+    f"{LIFECYCLE} _without_timers: without action.again_at in "
+    "action.again_at and action.again_at <= now": (
+        "a DELETE always has an instant, which its type leaves open"
+    ),
+    f"{AGENDA} _agenda_without_outcome: without attempt.claimed_at in "
+    "attempt.queued_at or attempt.claimed_at": (
+        "whatever is said of an attempt sets `queued_at`, which its type leaves open"
+    ),
+    f"{HANDLE} _is_told: all for: any((signal.event for signal in signals))": (
+        "a carrier's event comes alone"
+    ),
+}
 """By the mutant's name. One that is noticed all the same, or is gone, is an error."""

@@ -89,14 +89,15 @@ def _changes(  # noqa: C901, PLR0912 - one case per kind of change
             for place, value in enumerate(node.values):
                 if isinstance(value, ast.Constant):
                     continue  # what stands for nothing guards nothing
-                yield f"without: {ast.unparse(value)}", _drop(place)
+                what = f"without {ast.unparse(value)} in {ast.unparse(node)}"
+                yield what, _drop(place)
         case ast.Compare() if type(node.ops[0]) in OPPOSITES:
             yield f"turned: {ast.unparse(node)}", _turn
         case ast.Raise():
-            yield f"without: {ast.unparse(node)}", _silence
+            yield f"without {ast.unparse(node)}", _silence
         case ast.comprehension():
             for place, test in enumerate(node.ifs):
-                yield f"without: if {ast.unparse(test)}", _admit(place)
+                yield f"without if {ast.unparse(test)}", _admit(place)
         case ast.Call(func=ast.Name(id="Decision"), keywords=[_, *_]):
             for place, word in enumerate(node.keywords):
                 yield f"no {word.arg} in {ast.unparse(node)}", _unset(place)

@@ -62,6 +62,7 @@ WEBHOOKS = (
     "tests/proof/test_attack.py",
 )
 TRIGGERS = "tests/entrypoints/test_trigger_entries.py"
+TRAFFIC = "tests/entrypoints/test_traffic.py"
 TOKENS = "tests/entrypoints/test_api_token.py"
 
 TARGETS: dict[str, tuple[str, ...]] = {
@@ -85,7 +86,8 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "backstop/edge/webhooks.py": WEBHOOKS,
     "backstop/edge/triggers.py": (TRIGGERS, TOKENS),
     "backstop/edge/api.py Api._admit": (TOKENS,),
-    "machine/traffic.py": ("tests/entrypoints/test_traffic.py",),
+    "machine/traffic.py Traffic._entry": (TRAFFIC,),
+    "machine/traffic.py Traffic._refusal": (TRAFFIC,),
 }
 """What is broken, and the tests that have to notice."""
 

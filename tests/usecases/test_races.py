@@ -246,6 +246,19 @@ class TestRule8:
         left = [action.again_at for action in desk.message().unfinished(Do.REVOKE)]
         assert left == ([START + timedelta(minutes=1)] if again else [])
 
+    def test_a_delete_after_the_acceptance_is_answered_once(self, open_desk: Open):
+        """No other create can be under way: what RBM says of this copy holds."""
+        desk = open_desk(rcs="silent")
+        desk.send()
+        accepted = Signal(kind=Kind.RCS_ACCEPTED, attempt=1)
+        handle(desk.ports(), desk.key, lambda _m, _now: [accepted])
+        desk.carriers.queued = False
+
+        desk.cancel()
+
+        assert desk.message().rcs_state is Rcs.REVOKE_FAILED
+        assert not desk.message().unfinished(Do.REVOKE)
+
     def test_a_cancelled_copy_is_asked_for_even_after_a_refusal(self, open_desk: Open):
         """It came after silence: another create may be under way for a minute."""
         desk = open_desk()

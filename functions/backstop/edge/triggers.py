@@ -2,7 +2,7 @@
 
 import hmac
 from base64 import b64decode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -116,9 +116,9 @@ def _event(raw: bytes) -> Event:
     """Return the event in a Pub/Sub push. Raises Invalid."""
     body = parse_json(raw)
     message = body.get("message") if isinstance(body, dict) else None
-    attributes = message.get("attributes") if isinstance(message, dict) else None
-    if not isinstance(message, dict) or not isinstance(attributes, Mapping):
+    if not isinstance(message, dict) or not isinstance(message.get("attributes"), dict):
         raise Invalid("message.attributes", "must be those of an event of ours")
+    attributes = message["attributes"]
     tracing.join(attributes)
     try:
         data = b64decode(message.get("data", ""), validate=True)
