@@ -6,7 +6,7 @@ TERRAFORM ?= terraform
 N ?= 20000
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint types imports unit stories infra security prove real-time ledger bench peers import-times pictures drawing clean
+.PHONY: help run test lint types imports unit stories infra security prove mutate real-time ledger bench peers import-times pictures drawing clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ security: ## Known misconfigurations in Terraform
 
 prove: $(VENV)/test ## The long proof, as one table; N=20000 takes five and a half minutes
 	PYTHONPATH=functions:tests $(BIN)/python -m proof N=$(N) ONLY=$(ONLY)
+
+mutate: $(VENV)/test ## Break each guard and see whether a test notices; SHARE=0.1 for a look, ONLY=word
+	PYTHONPATH=functions:tests $(BIN)/python -m proof.mutate SEED=$(SEED) SHARE=$(SHARE) ONLY=$(ONLY)
 
 real-time: $(VENV)/test ## All stories by the machine's own clock (long)
 	$(BIN)/pytest -n 12 tests/stories --real-time

@@ -244,6 +244,23 @@ class TestRule3:
         assert tale.outcome is Outcome.FAILED
         assert list(agenda(tale.message)) == []
 
+    @pytest.mark.parametrize(("beyond", "tried"), [(0, True), (1, False)], ids=str)
+    def test_it_is_tried_as_long_as_a_receipt_is_awaited(
+        self, beyond: int, tried: bool
+    ):
+        """Counted from when the SMS was due."""
+        tale = unreachable()
+        again_at = tale.now + tale.message.terms.receipt_wait
+        tale.later(seconds=5)
+        tale.claim()
+        tale.hear(
+            Kind.SMS_THROTTLED,
+            attempt=1,
+            again_at=again_at + timedelta(seconds=beyond),
+        )
+
+        assert tale.wants(Do.FALL_BACK) is tried
+
     def test_it_is_not_tried_for_ever(self):
         """A queue that stays full ends the leg."""
         tale = unreachable()

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 LIFECYCLE = "backstop/domain/lifecycle.py"
+EVIDENCE = "backstop/domain/evidence.py"
 AGENDA = "backstop/domain/agenda.py"
 HANDLE = "backstop/usecases/handle.py"
 
@@ -13,6 +14,9 @@ EXPLAINED: Mapping[str, str] = {
     f"{LIFECYCLE} _without_timers: without action.again_at in "
     "action.again_at and action.again_at <= now": (
         "a DELETE always has an instant, which its type leaves open"
+    ),
+    f"{EVIDENCE} _gives_up_at: without now in message.due_at or now": (
+        "what was claimed was due before, which its type leaves open"
     ),
     f"{AGENDA} _agenda_without_outcome: without attempt.claimed_at in "
     "attempt.queued_at or attempt.claimed_at": (

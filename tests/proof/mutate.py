@@ -1,11 +1,11 @@
 """Breaks the table, each guard and each verification, one at a time, by program.
 
-    python -m proof.mutate [SHARE=0.1] [SEED=…] [ONLY=word]
+    make mutate [SHARE=0.1] [SEED=…] [ONLY=word]
 
 Every mutant lives in a process of its own, forked from this one, which has read all
 that is not ours beforehand: there its module means something else. Tests of
 `make test` have to notice, those first that noticed most of that file before. They
-have to pass without a mutant.
+have to pass without a mutant. Those that nothing can notice are in `explained.py`.
 """
 
 import os
