@@ -22,6 +22,9 @@ EXPLAINED: Mapping[str, str] = {
     "attempt.queued_at or attempt.claimed_at": (
         "whatever is said of an attempt sets `queued_at`, which its type leaves open"
     ),
+    f"{HANDLE} _send_sms: without now in message.due_at or now": (
+        "what was claimed was due before, which its type leaves open"
+    ),
     f"{HANDLE} _is_told: all for: any((signal.event for signal in signals))": (
         "a carrier's event comes alone"
     ),

@@ -200,6 +200,28 @@ class TestRule7:
         assert desk.carriers.deletes
         assert desk.message().rcs_state is Rcs.REVOKE_FAILED
 
+    @pytest.mark.parametrize(
+        ("refusal", "state"),
+        [
+            (Refusal.UNREACHABLE, Rcs.UNREACHABLE),
+            (Refusal.REJECTED, Rcs.REJECTED),
+            (Refusal.WITHDRAWAL_FAILED, Rcs.UNREACHABLE),
+        ],
+    )
+    def test_the_leg_says_who_is_to_blame(
+        self, open_desk: Open, refusal: Refusal, state: Rcs
+    ):
+        """The phone that has no RCS, or the message that RBM will not have."""
+        desk = open_desk()
+
+        def refused(**_what: Any) -> None:
+            raise Refused("no", refusal=refusal)
+
+        desk.carriers.create = refused  # type: ignore[method-assign]
+        desk.send()
+
+        assert desk.message().rcs_state is state
+
 
 class TestRule8:
     """No create starts after `expireTime`."""

@@ -163,15 +163,13 @@ def _sms_not_sent(message: Message, signal: Signal, now: datetime) -> Message:
     if not claimed(message, signal.attempt):
         return message
     message = drop(message, Do.SEND_SMS)
-    again_at = signal.again_at or now
-    if signal.kind is Kind.SMS_THROTTLED and again_at > _gives_up_at(message, now):
+    again_at = signal.again_at
+    if again_at and again_at > _gives_up_at(message, now):
         return _sms_evidence(message, replace(signal, kind=Kind.SMS_FAILED), now)
     message = change_attempt(
         message, signal.attempt, lambda attempt: replace(attempt, released=True)
     )
-    if signal.again_at:
-        return fall_back(message, now, not_before=signal.again_at)
-    return message
+    return fall_back(message, now, not_before=again_at)
 
 
 def _sms_unsent(message: Message, signal: Signal, now: datetime) -> Message:
