@@ -5,6 +5,7 @@ from collections.abc import Mapping
 LIFECYCLE = "backstop/domain/lifecycle.py"
 EVIDENCE = "backstop/domain/evidence.py"
 AGENDA = "backstop/domain/agenda.py"
+KEYWORDS = "backstop/domain/keywords.py"
 HANDLE = "backstop/usecases/handle.py"
 
 EXPLAINED: Mapping[str, str] = {
@@ -21,6 +22,9 @@ EXPLAINED: Mapping[str, str] = {
     f"{AGENDA} _agenda_without_outcome: without attempt.claimed_at in "
     "attempt.queued_at or attempt.claimed_at": (
         "whatever is said of an attempt sets `queued_at`, which its type leaves open"
+    ),
+    f"{KEYWORDS} _is_one_typo_from: turned: same < len(word)": (
+        "only a word like the other is read so far, and then nothing is left of either"
     ),
     f"{HANDLE} _send_sms: without now in message.due_at or now": (
         "what was claimed was due before, which its type leaves open"
