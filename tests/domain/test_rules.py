@@ -185,6 +185,9 @@ class TestRule3:
 
         tale.arm()
         tale.ring(again_at)
+        waits = tale.message.terms.lost_answer
+        assert tale.action(Do.FALL_BACK).again_at == tale.now + waits
+
         tale.claim()
 
         assert [attempt.live for attempt in tale.message.sms] == [False, True]

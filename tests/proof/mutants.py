@@ -65,7 +65,7 @@ def mutants(file: str) -> Iterator[Mutant]:
     places = dict(_places(tree, ""))
     for number, node in enumerate(ast.walk(tree)):
         for what, change in _changes(node):
-            line = getattr(node, "lineno", 0)
+            line = next(n.lineno for n in ast.walk(node) if hasattr(n, "lineno"))
             yield Mutant(file, line, places[node], what, number, change)
 
 

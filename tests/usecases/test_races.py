@@ -345,6 +345,22 @@ class TestCorrection:
         assert "messages.save" in desk.fate.names[done:]
         assert "timers.arm" not in desk.fate.names[done:]
 
+    def test_what_a_carrier_says_needs_none(self, open_desk: Open):
+        """Its event comes again until it is acknowledged."""
+        desk = open_desk(rcs="unreachable", sms="lost", policy=Policy.PROMPT)
+        desk.send()
+        desk.run()
+        done = len(desk.fate.names)
+        late = [
+            Signal(kind=Kind.SMS_FAILED, attempt=number, event=f"e{number}")
+            for number in (1, 2)
+        ]
+
+        handle(desk.ports(), desk.key, lambda _message, _now: late)
+
+        assert desk.message().outcome is Outcome.FAILED
+        assert "timers.arm" not in desk.fate.names[done:]
+
 
 class TestRule10:
     """PROMPT waits two seconds for its DELETE, the others longer."""
@@ -633,6 +649,15 @@ def test_what_neither_leg_can_carry_has_failed_when_it_is_answered(open_desk: Op
 
     assert message.outcome is Outcome.FAILED
     assert not desk.rows("SELECT * FROM timers")
+
+
+def test_what_goes_by_sms_alone_has_one_timer(open_desk: Open):
+    """It was armed before the record, and need not be once more."""
+    desk = open_desk()
+
+    accept(desk.ports(rcs=True), desk.order(), bypass=True)
+
+    assert desk.fate.names.count("timers.arm") == 1
 
 
 def test_what_is_settled_leaves_no_timer(open_desk: Open):
