@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from backstop.adapters.embedded.stores import SqliteRecipients
 from backstop.adapters.records import micros
 from backstop.domain import event as events
 from backstop.domain.message import Do, Outcome, Policy, Rcs, Traffic, message_key
@@ -16,7 +17,7 @@ from backstop.errors import Conflict, Refusal, Refused, Throttled, Unanswered
 from backstop.usecases.accept import Differs, OptedOut, accept
 from backstop.usecases.follow import NotYet, cancel, ring
 from backstop.usecases.handle import SEND_TIMEOUT, handle
-from usecases.desk import AGENT, START, Death, Desk
+from usecases.desk import AGENT, PHONE, START, Death, Desk
 
 Open = Callable[..., Desk]
 
@@ -685,6 +686,22 @@ def test_a_message_that_never_rests_is_not_answered_for(open_desk: Open):
 
     with pytest.raises(Conflict):
         _hear(desk, Kind.RCS_DELIVERED)
+
+
+def test_a_choice_that_loses_every_race_is_not_taken_for_recorded(open_desk: Open):
+    """The carrier's event comes again, and with it the opt-out."""
+    desk = open_desk()
+    recipients = SqliteRecipients(desk.database)
+
+    def overtaken() -> None:
+        desk.fate.meanwhile["recipients.save"] = overtaken
+        found = recipients.load(PHONE, AGENT)
+        recipients.save(PHONE, AGENT, found.value, version=found.version)
+
+    desk.fate.meanwhile["recipients.save"] = overtaken
+
+    with pytest.raises(Conflict):
+        desk.opt_out()
 
 
 def test_a_ring_that_is_answered_arms_one_timer(open_desk: Open):
