@@ -1,5 +1,11 @@
-import pytest
+import asyncio
+from datetime import UTC, datetime
 
+import pytest
+from starlette.requests import Request
+
+from backstop.edge.answers import Problem
+from backstop.edge.webhooks import Inlet, sms_webhook
 from entrypoints.caller import CREDENTIALS, PHONE, WORDS, basic, check_refusal, encode
 
 SECOND = ("second", "second-password")
@@ -177,3 +183,26 @@ def test_only_post_is_taken(call, method):
 
     check_refusal(answer, 405)
     assert answer.headers["allow"] == "POST"
+
+
+class Noon:
+    def now(self):
+        return datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"), [(None, []), (basic(), ["sms_webhook_refused"])]
+)
+def test_to_come_without_credentials_alarms_nobody(given, told):
+    """Bandwidth sends them when it is asked to, so its first call never has any."""
+    lines = []
+    inlet = Inlet(None, Noon(), lambda line, _fields: lines.append(line))
+    headers = [(b"authorization", given.encode())] if given else []
+    scope = {"type": "http", "method": "POST", "headers": headers}
+
+    async def receive():
+        return {"type": "http.request", "body": b"[]", "more_body": False}
+
+    with pytest.raises(Problem):
+        asyncio.run(sms_webhook(inlet, (SECOND,))(Request(scope, receive)))
+    assert lines == told
