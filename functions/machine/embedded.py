@@ -1,5 +1,6 @@
 """The embedded platform: the six functions in this very process, on SQLite."""
 
+import asyncio
 import re
 import secrets
 from collections.abc import Mapping, Sequence
@@ -12,7 +13,7 @@ from starlette.routing import Route
 from backstop import wiring
 from backstop.adapters.embedded import stores
 from backstop.adapters.embedded.database import Database
-from backstop.adapters.embedded.dispatcher import Dispatcher
+from backstop.adapters.embedded.dispatcher import Dispatcher, Post
 from backstop.adapters.embedded.reaches import SqliteReaches
 from backstop.adapters.system import JsonLog, SystemRandom
 from backstop.domain.event import Kind
@@ -20,6 +21,7 @@ from backstop.domain.message import Message, MessageId
 from backstop.edge.answers import Handler
 from backstop.settings import Settings
 from machine.ground import ENTRY_POINTS, DeadLetter, Published
+from machine.inside import inside
 from simulator import Clock
 
 SUBSCRIPTIONS = (
@@ -43,9 +45,8 @@ class EmbeddedGround:
     routes: Sequence[Route] = ()
 
     def __init__(
-        self, state: Path, url: str, clock: Clock, settings: Settings, log: JsonLog
+        self, state: Path, clock: Clock, settings: Settings, log: JsonLog
     ) -> None:
-        self._url = url
         self._database = Database(state / "backstop.db")
         random = SystemRandom()
         self._token = secrets.token_urlsafe(24)
@@ -74,15 +75,12 @@ class EmbeddedGround:
             name: getattr(import_module(name), name) for name in ENTRY_POINTS
         }
 
-    def start(self) -> None:
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Take up whatever was left when this state was last used."""
-        self.dispatcher.start(
-            ring=f"{self._url}/revoke",
-            push=lambda endpoint: (
-                self._url + endpoint if endpoint.startswith("/") else endpoint
-            ),
-            token=self._token,
-        )
+        self.dispatcher.start(ring="/revoke", post=self._post, loop=loop)
+
+    def _post(self, path: str) -> Post:
+        return inside(self.entries[path.removeprefix("/")], self._token)
 
     def stop(self) -> None:
         self.dispatcher.stop()

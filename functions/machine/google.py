@@ -134,7 +134,7 @@ class GoogleGround:
             Route(DEAD_LETTERS, self._bury, methods=["POST"]),
         )
 
-    def start(self) -> None:
+    def start(self, _loop: asyncio.AbstractEventLoop) -> None:
         """Start the six servers, together, and wait until each of them answers."""
         for name in self._servers:
             self._spawn(name)

@@ -1,5 +1,6 @@
 """What stands under the six functions on one machine, as its controls see it."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -48,7 +49,8 @@ class Ground(Protocol):
     def patience(self) -> float:
         """Real seconds in which whatever is due comes to rest."""
 
-    def start(self) -> None: ...
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Begin. The functions are served on *loop*."""
 
     def stop(self) -> None: ...
 

@@ -74,7 +74,7 @@ class Machine:
 
             self.ground = GoogleGround(state, self.url, self.clock, environ)
         else:
-            self.ground = EmbeddedGround(state, self.url, self.clock, settings, log)
+            self.ground = EmbeddedGround(state, self.clock, settings, log)
         self.simulator = Simulator(
             state / "simulator.db", self.clock, carriers(settings, self.url)
         )
@@ -101,7 +101,7 @@ class Machine:
         while not self._server.started:
             time.sleep(0.002)
         self.simulator.start()
-        self.ground.start()
+        self.ground.start(self._loop)
 
     def stop(self) -> None:
         """Finish what is under way, and let go of everything."""
@@ -145,4 +145,5 @@ class Machine:
 
     def _serve(self) -> None:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            self._loop = runner.get_loop()
             runner.run(self._server.serve(sockets=[self._socket]))

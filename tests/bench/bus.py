@@ -23,6 +23,7 @@ from backstop.adapters.system import SystemRandom
 from backstop.domain.event import RCS_DELIVERED, Event
 from bench.bell import hang
 from bench.rows import Effort, Row, percentile
+from contracts.over_http import over_http
 from simulator import Clock
 
 RATE = 500
@@ -99,7 +100,7 @@ def publish(folder: str, url: str, seconds: float) -> None:
     handler = Subscription(name="handler", endpoint=url)
     dispatcher = Dispatcher(database, clock, SystemRandom(), [handler])
     events = SqliteEvents(database, clock, [handler], dispatcher.wake)
-    dispatcher.start(ring=url, push=str, token="")
+    dispatcher.start(ring=url, post=over_http)
 
     def one(number: int) -> None:
         sent = time.time()

@@ -2,9 +2,10 @@
 
 What is named in the path as `machine` names it is served: /webhook, /sms_webhook,
 /revoke, /fallback and /record; everything else is `send`'s. The environment holds the
-settings, `STATE` and `URL`; events and timers leave only where it says `DISPATCH`.
+settings and `STATE`; events and timers leave only where it says `DISPATCH`.
 """
 
+import asyncio
 import os
 import sys
 from pathlib import Path
@@ -26,13 +27,12 @@ def _build() -> None:
     settings = Settings.read(os.environ)
     ground = EmbeddedGround(
         Path(os.environ["STATE"]),
-        os.environ["URL"],
         SystemClock(),  # type: ignore[arg-type]  # whose time nobody moves
         settings,
         JsonLog(sys.stdout),
     )
     if os.environ.get("DISPATCH"):
-        ground.start()
+        ground.start(asyncio.get_running_loop())
     _ground.append(ground)
 
 

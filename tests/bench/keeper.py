@@ -11,13 +11,14 @@ from pathlib import Path
 from backstop.adapters.embedded.database import Database
 from backstop.adapters.embedded.dispatcher import Dispatcher
 from backstop.adapters.system import SystemRandom
+from contracts.over_http import over_http
 from simulator import Clock
 
 
 def main(state: str, ring: str) -> None:
     database = Database(Path(state))
     dispatcher = Dispatcher(database, Clock(), SystemRandom(), ())
-    dispatcher.start(ring=ring, push=str, token="")
+    dispatcher.start(ring=ring, post=over_http)
     sys.stdin.read()
     dispatcher.stop()
     database.close()

@@ -165,7 +165,7 @@ def embedded(
         state, port = state or Path(folder), free_port()
         asked = f"http://127.0.0.1:{carriers.port if carriers else 1}"
         settings = DEFAULTS | carrier_settings(state, asked) | dict(environ or {})
-        settings |= {"STATE": str(state), "URL": f"http://127.0.0.1:{port}"}
+        settings |= {"STATE": str(state)}
         if dispatch:
             settings["DISPATCH"] = "1"
         words = command(BENCH / "embedded.py", "embedded", port)

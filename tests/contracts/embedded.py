@@ -17,6 +17,7 @@ from backstop.adapters.embedded.stores import (
     Subscription,
 )
 from backstop.adapters.system import SystemRandom
+from contracts.over_http import over_http
 from contracts.platform import RING, SUBSCRIPTIONS, Letter, Ring
 from contracts.receiver import Receiver
 from contracts.waiting import until
@@ -43,7 +44,9 @@ class Life:
         self.reaches = SqliteReaches(self.database)
         self.timers = SqliteTimers(self.database, clock, wake)
         self.events = SqliteEvents(self.database, clock, ALL, wake)
-        self.dispatcher.start(ring=url + RING, push=url.__add__, token=TOKEN)
+        self.dispatcher.start(
+            ring=RING, post=lambda endpoint: over_http(url + endpoint, TOKEN)
+        )
 
 
 class Embedded:

@@ -11,6 +11,7 @@ from backstop.adapters.system import SystemRandom
 from backstop.domain.message import message_key
 from contracts.embedded import TOKEN, Embedded
 from contracts.events_contract import event, got
+from contracts.over_http import over_http
 from contracts.platform import RING
 from contracts.receiver import Receiver
 from contracts.waiting import until
@@ -215,7 +216,9 @@ class TestCalls:
         dispatcher = Dispatcher(database, clock, SystemRandom(), ())
         timers = SqliteTimers(database, clock, dispatcher.wake)
         timers.arm(ONE, at=clock.now() + timedelta(hours=1))
-        dispatcher.start(ring=receiver.url + RING, push=str, token=TOKEN)
+        dispatcher.start(
+            ring=RING, post=lambda path: over_http(receiver.url + path, TOKEN)
+        )
         try:
             for wait in (0.2, 0.1, 0.05):
                 timers.arm(ONE, at=clock.now() + timedelta(seconds=wait))
@@ -234,7 +237,9 @@ class TestCalls:
         dispatcher = Dispatcher(database, clock, SystemRandom(), ())
         SqliteTimers(database, clock, lambda _at: None).arm(ONE, at=clock.now())
 
-        dispatcher.start(ring=receiver.url + RING, push=str, token=TOKEN)
+        dispatcher.start(
+            ring=RING, post=lambda path: over_http(receiver.url + path, TOKEN)
+        )
         try:
             until(dispatcher.idle, within=0.5)
         finally:

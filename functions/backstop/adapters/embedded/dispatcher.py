@@ -12,7 +12,7 @@ import logging
 import sqlite3
 import threading
 from base64 import b64encode
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -24,7 +24,7 @@ import uvloop
 from backstop.adapters.embedded.database import Change, Database
 from backstop.adapters.embedded.stores import Subscription, forget_old
 from backstop.adapters.records import instant, micros
-from backstop.calls import Caller, NoAnswer, NotSent
+from backstop.calls import NoAnswer, NotSent
 from backstop.domain.times import format_time
 from backstop.errors import Unavailable
 from backstop.ports import Random
@@ -38,6 +38,12 @@ and is being written down, so that no request waits for the disk."""
 
 ANSWER_WAIT = 60.0
 """Seconds of the machine's time that a handler may take: an ack deadline."""
+
+Post = Callable[[bytes], Awaitable[int]]
+"""Delivers a body, and returns the status it was answered with.
+
+Raises NotSent, NoAnswer and TimeoutError when it was not.
+"""
 
 DEAD_AFTER = 12
 """Deliveries before an event becomes a dead letter: about half an hour."""
@@ -90,7 +96,7 @@ class _Lane:
     """One queue in the file: what is due in it, and what an answer does to it."""
 
     subscription: Subscription | None
-    caller: Caller
+    post: Post
     busy: set[_Key] = field(default_factory=set)
     slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(WIDTH))
 
@@ -107,7 +113,7 @@ class _Answer:
 class Dispatcher:
     """Rings and pushes what is due, when it is due, at least once.
 
-    All of it happens in one thread's event loop, but for commits. Answers are
+    All of it happens on one event loop, but for commits. Answers are
     written down together: those that come during one commit, in the next.
     """
 
@@ -123,7 +129,6 @@ class Dispatcher:
         self._random = random
         self._subscriptions = subscriptions
         self._lanes: list[_Lane] = []
-        self._headers: dict[str, str] = {}
         self._answers: list[_Answer] = []
         self._writing = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -134,30 +139,36 @@ class Dispatcher:
         self._next = _NEVER
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._thread: threading.Thread | None = None
+        self._running: Callable[[], None] = lambda: None
         clock.on_change(self.wake)
 
-    def start(self, *, ring: str, push: Callable[[str], str], token: str) -> None:
-        """Begin. Timers ring at *ring*; *push* completes a subscriber's endpoint."""
-        self._headers = {
-            "Content-Type": "application/json",
-            "Authorization": f"Bearer {token}",
-        }
-        self._lanes = [_Lane(None, Caller(ring))] + [
-            _Lane(subscription, Caller(push(subscription.endpoint)))
+    def start(
+        self,
+        *,
+        ring: str,
+        post: Callable[[str], Post],
+        loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        """Begin, on *loop* or in a thread of its own.
+
+        Timers ring at the endpoint *ring*; *post* says how an endpoint is reached.
+        """
+        self._lanes = [_Lane(None, post(ring))] + [
+            _Lane(subscription, post(subscription.endpoint))
             for subscription in self._subscriptions
         ]
-        self._thread = threading.Thread(
-            target=self._serve, name="dispatcher", daemon=True
-        )
-        self._thread.start()
+        if loop:
+            self._running = asyncio.run_coroutine_threadsafe(self._run(), loop).result
+            return
+        thread = threading.Thread(target=self._serve, name="dispatcher", daemon=True)
+        thread.start()
+        self._running = thread.join
 
     def stop(self) -> None:
         """Stop beginning anything, and wait for what is under way."""
         self._stopping = True
         self.wake()
-        if self._thread:
-            self._thread.join()
+        self._running()
 
     def wake(self, at: datetime | None = None) -> None:
         """Look again, when *at* has come if that is given: something may be due."""
@@ -195,8 +206,6 @@ class Dispatcher:
             await asyncio.wait(self._tasks)
         with self._lock:
             self._loop = None
-        for lane in self._lanes:
-            lane.caller.close()
 
     def _look(self) -> None:
         # Before anything is asked: whoever wakes us from here on is heard.
@@ -302,19 +311,12 @@ class Dispatcher:
     async def _deliver(self, lane: _Lane, job: _Job) -> None:
         try:
             async with lane.slots:
-                answer = await lane.caller.ask(
-                    "POST",
-                    "",
-                    headers=self._headers,
-                    body=job.body,
-                    connect=ANSWER_WAIT,
-                    within=ANSWER_WAIT,
-                )
-        except (NotSent, NoAnswer) as error:
+                status = await lane.post(job.body)
+        except (NotSent, NoAnswer, TimeoutError) as error:
             reason: str | None = type(error).__name__
         else:
-            ok = 200 <= answer.status < 300  # noqa: PLR2004 - HTTP's own words
-            reason = None if ok else f"HTTP {answer.status}"
+            ok = 200 <= status < 300  # noqa: PLR2004 - HTTP's own words
+            reason = None if ok else f"HTTP {status}"
         self._answers.append(_Answer(lane, job, reason))
         if not self._writing:
             self._writing = True
