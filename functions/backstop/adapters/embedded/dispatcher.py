@@ -29,7 +29,7 @@ from backstop.domain.times import format_time
 from backstop.errors import Unavailable
 from backstop.ports import Random
 
-WIDTH = 12
+WIDTH = 48
 """Requests under way in one lane."""
 
 TAKEN = 64
