@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 import pytest
 
 from backstop import calls, fibres
-from backstop.calls import LARGEST_HEAD, Answer, Body, Caller, NoAnswer, NotSent
+from backstop.calls import Body, Caller, NoAnswer, NotSent
+from backstop.http1 import LARGEST_HEAD, Answer
 
 SILENCE = None
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"

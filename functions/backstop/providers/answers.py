@@ -6,8 +6,8 @@ from http import HTTPStatus
 
 import msgspec
 
-from backstop.calls import Answer
 from backstop.domain.message import Json
+from backstop.http1 import Answer
 
 _SECONDS = re.compile(r"[0-9]{1,9}")
 _BEARER = re.compile(r"[!-~]+")

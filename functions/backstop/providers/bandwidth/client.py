@@ -10,11 +10,12 @@ from http import HTTPStatus
 
 import msgspec
 
-from backstop.calls import Answer, Caller, NoAnswer, NotSent
+from backstop.calls import Caller, NoAnswer, NotSent
 from backstop.domain.message import Json
 from backstop.domain.queued import Queued
 from backstop.domain.times import format_time
 from backstop.errors import Refusal, Refused, Throttled, Unanswered
+from backstop.http1 import Answer
 from backstop.providers.answers import (
     accepted,
     access_token,

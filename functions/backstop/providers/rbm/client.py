@@ -4,7 +4,6 @@ import logging
 import random
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -16,20 +15,18 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from backstop import fibres
-from backstop.calls import Answer, Body, Caller, NoAnswer, NotSent
+from backstop.calls import Body, Caller, NoAnswer, NotSent
 from backstop.domain.message import Json
 from backstop.errors import ProviderError, Refusal, Refused, Throttled, Unanswered
+from backstop.http1 import Answer
 from backstop.ports import Relayed
 from backstop.providers.answers import (
-    accepted,
-    access_token,
     json_object,
     refused,
     retry_after,
 )
+from backstop.providers.rbm.grants import Grants, KeyRefused
 from backstop.providers.tokens import Tokens
-
-SCOPE = "https://www.googleapis.com/auth/rcsbusinessmessaging"
 
 _CONNECT = 2.0
 _FIRST_PAUSE = 0.1
@@ -55,11 +52,6 @@ _JUDGEMENT = 30.0
 _TOKENS = 3
 """Tokens that one call may be refused for."""
 
-# Google's own clients renew a token so long before its end, and take it to live an
-# hour if the answer does not say.
-_RENEW = 225.0
-_USUAL_LIFE = 3600
-_GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
 _log = logging.getLogger(__name__)
 
@@ -127,7 +119,7 @@ class Rbm:
         Connects to nothing yet. Raises ValueError for what is no such key.
         """
         try:
-            grants = _Grants(key)
+            grants = Grants(key)
         except KeyError:
             raise ValueError("no service account's key") from None
         tokens = Tokens(grants, injected.get("monotonic", time.monotonic))
@@ -279,7 +271,7 @@ class Rbm:
         for _ in range(_TOKENS):
             try:
                 token = self._token(end)
-            except _KeyRefused:
+            except KeyRefused:
                 return _Failure(Throttled, "no access token")
             except Throttled:
                 return _Failure(Throttled, "no access token", again=True)
@@ -339,68 +331,6 @@ class Rbm:
             refusal = call.refusals.get(status, call.other_refusal)
             return _Failure(refusal, str(status))
         return _Failure(Unanswered, str(status), again=True, after=retry_after(answer))
-
-
-class _KeyRefused(Throttled):
-    """Asking again with the same key is of no use."""
-
-
-class _Grants:
-    """Fetches tokens in exchange for what the key signs, one try at a time.
-
-    google-auth signs. Its own exchange retries in its own rhythm, past our budgets,
-    and asks a second Google service which regions the account is bound to.
-    """
-
-    def __init__(self, key: Json) -> None:
-        from cryptography.hazmat.primitives.serialization import load_pem_private_key
-        from google.auth.crypt import RSASigner
-
-        # It is our own secret. To prove its primes prime, as google-auth's reader of
-        # keys has it done, is a tenth of a cold start.
-        private_key = load_pem_private_key(
-            key["private_key"].encode(), None, unsafe_skip_rsa_key_validation=True
-        )
-        self._signer = RSASigner(private_key, key.get("private_key_id"))  # type: ignore[no-untyped-call]
-        self._account = key["client_email"]
-        self._token_uri = key["token_uri"]
-        self._caller = Caller(self._token_uri)
-
-    def __call__(self, within: float) -> tuple[str, float]:
-        from google.auth import jwt
-
-        now = int(time.time())
-        claims = {
-            "iss": self._account,
-            "scope": SCOPE,
-            "aud": self._token_uri,
-            "iat": now,
-            "exp": now + _USUAL_LIFE,
-        }
-        signed = jwt.encode(self._signer, claims)  # type: ignore[no-untyped-call]
-        form = urlencode({"grant_type": _GRANT, "assertion": signed})
-        answer = None
-        # Judged below, so that no traceback carries the request.
-        with suppress(NotSent, NoAnswer):
-            answer = self._caller.call(
-                "POST",
-                "",
-                headers={"Content-Type": "application/x-www-form-urlencoded"},
-                body=form.encode(),
-                connect=min(_CONNECT, within),
-                within=within,
-            )
-        if answer is None:
-            raise Throttled("no answer")
-        status = answer.status
-        if refused(status) and status != HTTPStatus.TOO_MANY_REQUESTS:
-            raise _KeyRefused(str(status))
-        granted = access_token(answer.body) if accepted(status) else None
-        if granted is None:
-            raise Throttled("no token in the answer")
-        text, life = granted
-        seconds = _USUAL_LIFE if life is None else life
-        return text, max(seconds - _RENEW, seconds / 2)
 
 
 def _relayed(answer: Answer) -> Relayed:
