@@ -100,6 +100,20 @@ class TestRule2:
         revisions = [a.attempt for a in tale.message.unfinished(Do.PUBLISH)]
         assert revisions == [1, 2]
 
+    def test_doubt_about_a_lost_attempt_ends_nothing_while_another_is_under_way(self):
+        """What becomes of the second is still to be heard."""
+        tale = unreachable()
+        tale.claim()
+        tale.hear(Kind.SMS_UNANSWERED, attempt=1)
+        while not tale.wants(Do.FALL_BACK):
+            tale.ring()
+        tale.claim()
+
+        tale.hear(Kind.SMS_DOUBTED, attempt=1, event="doubt")
+
+        assert tale.sms is Sms.CLAIMED
+        assert tale.outcome is Outcome.PENDING
+
     def test_no_receipt_is_awaited_for_a_lost_answer(self):
         """Nobody knows that it was ever taken; one may come all the same."""
         tale = unreachable()
@@ -455,6 +469,19 @@ class TestRule4:
 
         assert Do.DISARM in {action.do for action in actions}
         assert {a.attempt for a in actions if a.do is Do.PUBLISH} == {1, 2}
+
+    def test_what_was_told_leaves_its_timer(self):
+        """Only an armed timer is what the message is woken by."""
+        tale = Tale(Policy.HEDGE).accepted()
+        tale.claim()
+        tale.hear(Kind.SMS_QUEUED, attempt=1)
+        tale.hear(Kind.SMS_DELIVERED, attempt=1, event="e", by="carrier")
+        wake_at = tale.message.wake_at
+
+        tale.hear(Kind.DONE, number=tale.action(Do.PUBLISH).number)
+
+        assert wake_at
+        assert tale.message.wake_at == wake_at
 
     def test_while_a_timer_will_ask_nothing_is_told_twice(self):
         """Whoever ended the message tells; should it have died, the ring will."""

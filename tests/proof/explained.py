@@ -26,6 +26,10 @@ EXPLAINED: Mapping[str, str] = {
     f"{KEYWORDS} _is_one_typo_from: turned: same < len(word)": (
         "only a word like the other is read so far, and then nothing is left of either"
     ),
+    f"{HANDLE} _send_sms: without ports.sms is None in "
+    "ports.sms is None or _is_late(ports, message, attempt)": (
+        "only who can send claims, which the type of `ports.sms` leaves open"
+    ),
     f"{HANDLE} _send_sms: without now in message.due_at or now": (
         "what was claimed was due before, which its type leaves open"
     ),

@@ -6,7 +6,7 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from backstop.domain import policy
-from backstop.domain.message import OPEN, Do, Message, Outcome, Policy, Sms
+from backstop.domain.message import OPEN, Do, Message, Outcome, Sms
 from backstop.domain.signal import Kind, Signal
 from backstop.domain.steps import claimed
 
@@ -16,8 +16,7 @@ def agenda(message: Message) -> Iterator[tuple[datetime, Signal]]:
     terms = message.terms
     pending = message.outcome is Outcome.PENDING
     waiting = not message.overdue_at and not message.closed
-    hedged = terms.policy is Policy.HEDGE
-    if waiting and message.rcs_state in OPEN and (pending or hedged):
+    if waiting and message.rcs_state in OPEN:
         yield terms.deadline + terms.margin, Signal(kind=Kind.DEADLINE_PASSED)
     for action in message.unfinished(Do.REVOKE):
         # Whatever else has come of the message: until RBM withdraws it by itself,
