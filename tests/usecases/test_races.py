@@ -492,6 +492,23 @@ class TestRule9:
         desk.run()
         assert desk.message().outcome is Outcome.DELIVERED_RCS
 
+    @pytest.mark.parametrize(("left", "seconds"), [(600, 10), (4, 4)], ids=str)
+    def test_rbm_has_ten_seconds_and_no_longer_than_the_deadline(
+        self, open_desk: Open, left: int, seconds: int
+    ):
+        """A create that is answered behind it would have been given up."""
+        desk = open_desk()
+        budgets = []
+        desk.carriers.create = lambda **what: budgets.append(what["budget"])  # type: ignore[method-assign]
+
+        def slow() -> None:
+            desk.clock.at = START + timedelta(seconds=600 - left)
+
+        desk.fate.meanwhile["messages.create"] = slow
+        desk.send()
+
+        assert budgets == [timedelta(seconds=seconds)]
+
 
 class TestRule14:
     """An opt-out reaches what is on its way."""
