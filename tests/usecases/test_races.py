@@ -752,6 +752,21 @@ def test_a_repeat_whose_message_is_erased_meanwhile_is_answered(open_desk: Open)
     assert accept(desk.ports(rcs=True), desk.order()).message_id == "one"
 
 
+def test_what_is_known_is_not_read_again(open_desk: Open):
+    """Neither to be changed, nor to save what came of it."""
+    desk = open_desk(rcs="silent")
+    desk.send()
+    found = desk.messages.load(desk.key)
+    assert found
+    done = len(desk.fate.names)
+
+    cancel(desk.ports(rcs=True), found)
+
+    names = desk.fate.names[done:]
+    assert names.count("messages.save") == 2
+    assert "messages.load" not in names
+
+
 def test_a_message_erased_meanwhile_is_answered_as_it_was_found(open_desk: Open):
     """There is nothing left to cancel, and what was there is known."""
     desk = open_desk(rcs="silent")
