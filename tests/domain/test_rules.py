@@ -1084,6 +1084,7 @@ class TestHistory:
         tale = Tale()
         number = tale.action(Do.CREATE).number
         for _ in range(2):
+            tale.later(seconds=10)
             tale.hear(Kind.RCS_UNANSWERED, number=number, again_at=tale.now)
         tale.hear(Kind.RCS_THROTTLED, number=number, again_at=tale.now)
 
