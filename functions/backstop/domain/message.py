@@ -304,10 +304,11 @@ class Message(Struct, frozen=True, kw_only=True):
             return Outcome.PENDING
         if rcs is Rcs.REVOKE_FAILED or sms not in {None, Sms.FAILED}:
             return Outcome.UNCONFIRMED
-        return {
-            Closed.CANCELLED: Outcome.CANCELLED,
-            Closed.OPTED_OUT: Outcome.SUPPRESSED,
-        }.get(self.closed or Closed.NO_FALLBACK, Outcome.FAILED)
+        if self.closed is Closed.CANCELLED:
+            return Outcome.CANCELLED
+        if self.closed is Closed.OPTED_OUT:
+            return Outcome.SUPPRESSED
+        return Outcome.FAILED
 
     def unfinished(self, *kinds: Do) -> tuple[Action, ...]:
         return tuple(action for action in self.todo if action.do in kinds)
