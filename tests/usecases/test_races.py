@@ -282,6 +282,21 @@ class TestRule8:
         assert desk.message().rcs_state is Rcs.REVOKE_FAILED
         assert not desk.message().unfinished(Do.REVOKE)
 
+    def test_a_copy_beside_a_received_sms_is_asked_for_as_long(self, open_desk: Open):
+        """HEDGE calls it back before the deadline; its create may be under way."""
+        desk = open_desk(policy=Policy.HEDGE)
+        desk.carriers.create = _silent  # type: ignore[method-assign]
+        desk.send()
+        desk.clock.at += timedelta(seconds=20)
+        due = Signal(kind=Kind.HANDED_OVER)
+        handle(desk.ports(sms=True), desk.key, lambda _m, _now: [due])
+        received = Signal(kind=Kind.SMS_DELIVERED, attempt=1, event="e", by="handset")
+
+        handle(desk.ports(rcs=True), desk.key, lambda _m, _now: [received])
+
+        (again,) = desk.message().unfinished(Do.REVOKE)
+        assert again.again_at == desk.clock.now() + timedelta(seconds=10)
+
     def test_a_cancelled_copy_is_asked_for_even_after_a_refusal(self, open_desk: Open):
         """It came after silence: another create may be under way for a minute."""
         desk = open_desk()
