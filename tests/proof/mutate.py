@@ -138,6 +138,15 @@ class Witness:
         self._running.write_text(nodeid)
 
 
+def every() -> Iterator[Trial]:
+    """Yield a trial of each mutant of each target."""
+    for target, tests in TARGETS.items():
+        file, _, where = target.partition(" ")
+        for mutant in mutants(file):
+            if mutant.where.startswith(where):
+                yield Trial(tests, mutant)
+
+
 def results(trials: Iterable[Trial]) -> Iterator[tuple[Trial, str]]:
     """Yield each trial as it ends, with the test that failed, "" if all passed."""
     noticed: defaultdict[str, Counter[str]] = defaultdict(Counter)
@@ -203,11 +212,11 @@ def main(arguments: list[str]) -> int:
     """List the survivors. Returns 1 if there are any that nobody has explained."""
     given = dict(argument.split("=", 1) for argument in arguments)
     seed = int(given.get("SEED") or 0) or Random().randrange(10**9)
-    every = list(_every())
-    only = [t for t in every if given.get("ONLY", "") in str(t.mutant)]
+    trials = list(every())
+    only = [t for t in trials if given.get("ONLY", "") in str(t.mutant)]
     share = float(given.get("SHARE") or 1)
     chosen = Random(seed).sample(only, max(1, round(len(only) * share)))
-    _say(f"{len(chosen)} of {len(every)} mutants, SEED={seed}")
+    _say(f"{len(chosen)} of {len(trials)} mutants, SEED={seed}")
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     for name in FOREIGN:
         import_module(name)
@@ -218,21 +227,13 @@ def main(arguments: list[str]) -> int:
             _say(f"{failed} fails without a mutant as well.")
             return 1
     told = Counter(_verdict(*result) for result in results(chosen))
-    names = {str(trial.mutant and trial.mutant.name) for trial in every}
+    names = {str(trial.mutant and trial.mutant.name) for trial in trials}
     for name in EXPLAINED.keys() - names:
         _say(f"GONE      {name}")
     minutes = (monotonic() - begun) / 60
     explained = f"{told['explained']} more are explained"
     _say(f"{told['SURVIVES']} of {len(chosen)} survive, {explained}. {minutes:.1f} min")
     return 1 if told["SURVIVES"] or told["NOTICED"] or EXPLAINED.keys() - names else 0
-
-
-def _every() -> Iterator[Trial]:
-    for target, tests in TARGETS.items():
-        file, _, where = target.partition(" ")
-        for mutant in mutants(file):
-            if mutant.where.startswith(where):
-                yield Trial(tests, mutant)
 
 
 def _verdict(trial: Trial, failed: str) -> str:
