@@ -11,10 +11,20 @@ from msgspec.structs import replace
 from backstop.adapters.embedded.stores import SqliteRecipients
 from backstop.adapters.records import micros
 from backstop.domain import event as events
-from backstop.domain.message import Do, Outcome, Policy, Rcs, Traffic, message_key
+from backstop.domain.consent import Choice
+from backstop.domain.message import (
+    Closed,
+    Do,
+    Outcome,
+    Policy,
+    Rcs,
+    Traffic,
+    message_key,
+)
 from backstop.domain.signal import Kind, Signal
 from backstop.errors import Conflict, Refusal, Refused, Throttled, Unanswered
 from backstop.usecases.accept import Differs, OptedOut, accept
+from backstop.usecases.consent import consent
 from backstop.usecases.follow import NotYet, cancel, ring
 from backstop.usecases.handle import SEND_TIMEOUT, handle
 from usecases.desk import AGENT, PHONE, START, Death, Desk
@@ -549,6 +559,28 @@ class TestRule14:
             accept(desk.ports(rcs=True), desk.order())
         assert not desk.rows("SELECT * FROM timers")
         assert not desk.rows("SELECT * FROM messages")
+
+    @pytest.mark.parametrize(
+        ("opted_in", "closed"), [(False, Closed.OPTED_OUT), (True, None)]
+    )
+    def test_only_an_opt_out_closes_what_is_under_way(
+        self, open_desk: Open, opted_in: bool, closed: Closed | None
+    ):
+        """At once, and not when the SMS would be due."""
+        desk = open_desk(rcs="silent", traffic=Traffic.PROMOTION)
+        desk.send()
+        choice = Choice(
+            phone=PHONE,
+            agent=AGENT,
+            opted_in=opted_in,
+            at=START,
+            evidence="e",
+            channel="RCS",
+        )
+
+        consent(desk.ports(), choice, [AGENT])
+
+        assert desk.message().closed is closed
 
     def test_what_was_accepted_before_is_answered_as_before(self, open_desk: Open):
         """The repeat of a promotion is no new one, though it goes no further."""
