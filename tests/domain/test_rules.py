@@ -114,6 +114,19 @@ class TestRule2:
         assert tale.sms is Sms.CLAIMED
         assert tale.outcome is Outcome.PENDING
 
+    def test_the_leg_is_as_far_as_its_furthest_attempt(self):
+        """The first was heard of after the second was claimed."""
+        tale = unreachable()
+        tale.claim()
+        tale.hear(Kind.SMS_UNANSWERED, attempt=1)
+        while not tale.wants(Do.FALL_BACK):
+            tale.ring()
+        tale.claim()
+
+        tale.hear(Kind.SMS_SENT, attempt=1, event="e")
+
+        assert tale.sms is Sms.SENT
+
     def test_no_receipt_is_awaited_for_a_lost_answer(self):
         """Nobody knows that it was ever taken; one may come all the same."""
         tale = unreachable()

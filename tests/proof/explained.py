@@ -9,6 +9,9 @@ KEYWORDS = "backstop/domain/keywords.py"
 HANDLE = "backstop/usecases/handle.py"
 
 EXPLAINED: Mapping[str, str] = {
+    f"{LIFECYCLE} _watch: without if action.at": (
+        "a timer always has an instant, which its type leaves open"
+    ),
     f"{LIFECYCLE} _without_timers: without due in due and due <= now": (
         "a fallback always has an instant, which its type leaves open"
     ),

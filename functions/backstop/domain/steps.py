@@ -124,10 +124,8 @@ def overdue(message: Message, now: datetime) -> Message:
 
 def with_rcs(message: Message, state: Rcs, at: datetime) -> Message:
     """Add evidence; of two times for the same, the earlier, whichever came first."""
-    known = message.rcs.get(state)
-    if known and known <= at:
-        return message
-    return replace(message, rcs={**message.rcs, state: at})
+    earlier = min(message.rcs.get(state, at), at)
+    return replace(message, rcs={**message.rcs, state: earlier})
 
 
 def count_refusal(message: Message, attempt: int) -> Message:
