@@ -22,6 +22,9 @@ EXPLAINED: Mapping[str, str] = {
     f"{EVIDENCE} _gives_up_at: without now in message.due_at or now": (
         "what was claimed was due before, which its type leaves open"
     ),
+    f"{AGENDA} due: without if signal.kind is not Kind.REPEAT": (
+        "the ring asks for all that a repeat would, and nothing need be heard twice"
+    ),
     f"{AGENDA} _agenda_without_outcome: without attempt.claimed_at in "
     "attempt.queued_at or attempt.claimed_at": (
         "whatever is said of an attempt sets `queued_at`, which its type leaves open"
