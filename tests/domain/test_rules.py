@@ -343,6 +343,17 @@ class TestUnsent:
 
         assert tale.wants(Do.FALL_BACK) is tried
 
+    def test_a_receipt_is_believed_before_that_word(self):
+        """What arrived was sent, whatever was said of it; another is not."""
+        tale = unreachable()
+        tale.claim()
+        tale.hear(Kind.SMS_QUEUED, attempt=1)
+        tale.hear(Kind.SMS_UNSENT, attempt=1, code=5101)
+        tale.hear(Kind.SMS_DELIVERED, attempt=1, event="e", by="carrier")
+
+        assert tale.outcome is Outcome.DELIVERED_SMS
+        assert not tale.wants(Do.FALL_BACK)
+
     def test_no_receipt_is_awaited_for_it(self):
         """Only the next attempt's."""
         tale = unreachable()
