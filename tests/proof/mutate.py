@@ -57,7 +57,6 @@ CORE = (
 )
 WIRES = ("tests/providers/test_rbm_wire.py", "tests/providers/test_bandwidth_wire.py")
 WEBHOOKS = (
-    "tests/entrypoints/test_publishing.py",
     "tests/entrypoints/test_webhook_entry.py",
     "tests/entrypoints/test_sms_webhook_entry.py",
     "tests/proof/test_attack.py",
