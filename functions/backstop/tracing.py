@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from hashlib import sha256
+from struct import pack
 
 HEADER = "traceparent"
 
@@ -64,5 +65,5 @@ def _incoming(headers: Mapping[str, str]) -> str:
 
 def _new(random: Callable[[], float]) -> str:
     # Nobody has to be unable to guess it, as with an id: that is asked of the kernel.
-    digest = sha256(f"{random()} {random()} {random()}".encode()).hexdigest()
+    digest = sha256(pack("3d", random(), random(), random())).hexdigest()
     return f"00-{digest[:32]}-{digest[32:48]}-00"
