@@ -1,6 +1,7 @@
 """HTTP calls, to servers that answer oddly."""
 
 import asyncio
+import socket
 import ssl
 from datetime import UTC, datetime
 
@@ -23,6 +24,11 @@ class Server:
         self.requests = []
         self.connections = 0
         self.cut = asyncio.Event()
+        self.writers = []
+
+    async def begin(self, reader, writer):
+        self.writers.append(writer)
+        await self.serve(reader, writer)
 
     async def serve(self, reader, writer):
         self.connections += 1
@@ -61,18 +67,27 @@ def chunked(*parts, trailers=b"", headers=()):
     return answer("200 OK", *headers, "Transfer-Encoding: chunked", body=body)
 
 
+async def end(caller, server, listening):
+    """Leave nothing open."""
+    caller.close()
+    listening.close()
+    for writer in server.writers:
+        writer.transport.abort()
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
 def talk(server, use):
     """Return what *use* returns of a caller, and where the server is."""
 
     async def run():
-        listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
+        listening = await asyncio.start_server(server.begin, "127.0.0.1", 0)
         port = listening.sockets[0].getsockname()[1]
         caller = Caller(f"http://127.0.0.1:{port}", largest=LARGEST)
         try:
             return await use(caller)
         finally:
-            caller.close()
-            listening.close()
+            await end(caller, server, listening)
 
     return asyncio.run(run())
 
@@ -314,7 +329,7 @@ def test_whoever_is_not_believed_is_sent_nothing(tmp_path, monkeypatch):
 
     async def ask(server):
         listening = await asyncio.start_server(
-            server.serve, "localhost", 0, ssl=serving
+            server.begin, "localhost", 0, ssl=serving
         )
         port = listening.sockets[0].getsockname()[1]
         caller = Caller(f"https://localhost:{port}")
@@ -328,8 +343,7 @@ def test_whoever_is_not_believed_is_sent_nothing(tmp_path, monkeypatch):
                 within=5,
             )
         finally:
-            caller.close()
-            listening.close()
+            await end(caller, server, listening)
 
     server = Server(OK)
     with pytest.raises(NotSent):
@@ -339,6 +353,40 @@ def test_whoever_is_not_believed_is_sent_nothing(tmp_path, monkeypatch):
     trusting = ssl.create_default_context(cafile=pem)
     monkeypatch.setattr(calls, "_trusted", lambda: trusting)
     assert asyncio.run(ask(Server(OK))).status == 200
+
+
+def test_a_dead_address_leaves_time_for_the_next(monkeypatch):
+    """A name may have several, of which one answers nobody."""
+    server = Server(OK)
+
+    async def use(caller):
+        loop = asyncio.get_running_loop()
+        connect = loop.create_connection
+
+        async def found(host, port, **how):
+            kind = (socket.AF_INET, socket.SOCK_STREAM, 6, "")
+            return [(*kind, ("192.0.2.1", port)), (*kind, ("127.0.0.1", port))]
+
+        async def try_(protocol, host, port, **how):
+            if host == "192.0.2.1":
+                await asyncio.sleep(60)
+            return await connect(protocol, host, port, **how)
+
+        monkeypatch.setattr(loop, "getaddrinfo", found)
+        monkeypatch.setattr(loop, "create_connection", try_)
+        return await caller.ask(
+            "POST", "", headers={}, body=b"1", connect=0.4, within=5
+        )
+
+    assert talk(server, use).status == 200
+
+
+def test_a_connection_that_rested_long_is_not_used(monkeypatch):
+    """Whatever lies between may have forgotten it, and told nobody."""
+    monkeypatch.setattr(calls, "LONGEST_REST", -1.0)
+    server = Server(OK, OK)
+    assert statuses(asked(server, b"1", b"2")) == [200, 200]
+    assert server.connections == 2
 
 
 def test_patience_ends():
@@ -466,6 +514,45 @@ class TestStreams:
             await asyncio.wait_for(server.cut.wait(), 5)
 
         talk(server, use)
+
+    @pytest.mark.parametrize("length", [2, 4], ids=["more", "less"])
+    def test_more_or_less_than_was_announced_is_not_sent(self, length):
+        """What is too much would be a request, and the next would be what is missing."""
+
+        async def parts():
+            yield b"ab"
+            yield b"c"
+
+        async def use(caller):
+            how = {"headers": {}, "connect": 5, "within": 5}
+            with pytest.raises(NoAnswer):
+                await caller.ask("POST", "", body=Body(parts(), length), **how)
+            return await caller.ask("POST", "", body=b"next", **how)
+
+        server = Server(OK, OK)
+        assert talk(server, use).status == 200
+        assert server.connections == 2
+
+    def test_a_server_that_ends_it_early_is_heard(self):
+        """Also while the last part is waited for, of a length that nobody knows."""
+
+        class Judging(Server):
+            async def serve(self, reader, writer):
+                await reader.readuntil(b"first")
+                writer.write(answer("413 Much", "Content-Length: 0"))
+                writer.close()
+                await writer.wait_closed()
+                self.cut.set()
+
+        server = Judging()
+
+        async def parts():
+            yield b"first"
+            await server.cut.wait()
+            for _ in range(5):
+                await asyncio.sleep(0)
+
+        assert self.sent(server, parts()).status == 413
 
     def test_whoever_takes_nothing_is_not_waited_for(self):
         """Longer than was said."""

@@ -9,17 +9,21 @@ serves with once it is installed, and takes a trailer for a header.
 
 import asyncio
 import select
+import socket
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from functools import cache
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 from urllib.parse import urlsplit
 
 from backstop import fibres
 from backstop.http1 import Answer, Reader
 
 LARGEST_ANSWER = 4 * 1024 * 1024
+
+LONGEST_REST = 60.0
+"""Seconds after which a connection is not trusted: what lies between forgets some."""
 
 
 class NotSent(Exception):  # noqa: N818 - named for what happened
@@ -50,6 +54,7 @@ class Caller:
         self._prefix = parts.path.rstrip("/")
         self._largest = largest
         self._resting: dict[asyncio.AbstractEventLoop, list[_Line]] = {}
+        self._closed = False
 
     def call(
         self,
@@ -99,14 +104,15 @@ class Caller:
                 end = loop.time() + within
             answer = await line.answer(end)
         finally:
-            if line.reusable:
+            if line.reusable and not self._closed:
                 self._resting.setdefault(loop, []).append(line)
             else:
                 line.drop()
         return answer
 
     def close(self) -> None:
-        """Let go of the connections that rest."""
+        """Let go of the connections that rest, and of each that comes to rest."""
+        self._closed = True
         for loop, lines in self._resting.items():
             while lines:
                 # A loop that was closed has closed them.
@@ -133,7 +139,7 @@ class Caller:
         head = "\r\n".join(lines)
         if not head.count("\n") == head.count("\r") == len(lines) - 1:
             raise ValueError("a line's end in a request's head")
-        return head.encode("ascii") + b"\r\n\r\n"
+        return head.encode("latin-1") + b"\r\n\r\n"
 
     async def _line(self, loop: asyncio.AbstractEventLoop, *, end: float) -> "_Line":
         resting = self._resting.get(loop)
@@ -142,17 +148,31 @@ class Caller:
             if line.is_fresh():
                 return line
             line.rest()
-        try:
+        # A time-out is an OSError too, and so is a certificate that is not believed.
+        with suppress(OSError, ValueError):
             async with asyncio.timeout_at(end):
-                _, line = await loop.create_connection(
-                    lambda: _Line(loop, self._largest),
-                    self._host,
-                    self._port,
-                    ssl=_trusted() if self._tls else None,
+                found = await loop.getaddrinfo(
+                    self._host, self._port, type=socket.SOCK_STREAM
                 )
-        except (OSError, ValueError):
-            # A time-out too, and a certificate that is not believed.
-            raise NotSent from None
+            for left in range(len(found), 0, -1):
+                family, *_, address = found[-left]
+                # A dead address leaves their time to the others.
+                until = loop.time() + (end - loop.time()) / left
+                with suppress(OSError, ValueError):
+                    async with asyncio.timeout_at(until):
+                        return await self._connect(loop, family, address)
+        raise NotSent
+
+    async def _connect(
+        self, loop: asyncio.AbstractEventLoop, family: int, address: tuple[Any, ...]
+    ) -> "_Line":
+        _, line = await loop.create_connection(
+            lambda: _Line(loop, self._largest),
+            *address[:2],
+            family=family,
+            ssl=_trusted() if self._tls else None,
+            server_hostname=self._host if self._tls else None,
+        )
         return line
 
 
@@ -169,6 +189,7 @@ class _Line(asyncio.Protocol):
         self._flowing = asyncio.Event()
         self._flowing.set()
         self._whole = self._lost = False
+        self._rests_since = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
@@ -204,24 +225,36 @@ class _Line(asyncio.Protocol):
 
         An instance may have stood still since: then its loop has yet to hear of it.
         """
-        if self._lost or self._transport.is_closing():
+        rested = self._loop.time() - self._rests_since
+        if self._lost or self._transport.is_closing() or rested > LONGEST_REST:
             return False
         poll = select.poll()
         poll.register(self._transport.get_extra_info("socket").fileno(), select.POLLIN)
         return not poll.poll(0)
 
     def begin(self, head: bytes, body: bytes | Body | None) -> None:
+        """Send the request, or what there is of it. Raises NotSent."""
+        if self._lost or self._transport.is_closing():
+            raise NotSent
         self._answered = self._loop.create_future()
         self.reusable = False
         self._whole = not isinstance(body, Body)
         self._transport.write(head + body if isinstance(body, bytes) else head)
 
     async def send(self, body: Body, *, patience: float) -> None:
-        """Send all parts, or as many as are wanted. Raises NoAnswer."""
+        """Send all parts, or as many as are wanted.
+
+        Raises NoAnswer, also for more or less than was announced: what is left of it
+        would be read as a request, or a request as its rest.
+        """
+        size = 0
         async for part in body.parts:
+            size += len(part)
             if self._answered.done():
                 # It was judged by its beginning: the rest is nobody's.
                 return
+            if body.length is not None and size > body.length:
+                raise NoAnswer
             if part:
                 framed = b"%x\r\n%b\r\n" % (len(part), part)
                 self._transport.write(framed if body.length is None else part)
@@ -230,8 +263,12 @@ class _Line(asyncio.Protocol):
                     await self._flowing.wait()
             except TimeoutError:
                 raise NoAnswer from None
+        if self._answered.done():
+            return
         if body.length is None:
             self._transport.write(b"0\r\n\r\n")
+        elif size < body.length:
+            raise NoAnswer
         self._whole = True
 
     async def answer(self, end: float) -> Answer:
@@ -244,6 +281,7 @@ class _Line(asyncio.Protocol):
         if answer is None:
             raise NoAnswer
         self.reusable = self._whole and self._reader.lasts
+        self._rests_since = self._loop.time()
         return answer
 
     def rest(self) -> None:

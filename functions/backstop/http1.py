@@ -118,26 +118,32 @@ class Reader:
         return not self._left
 
     def _read_chunks(self) -> bool:
-        while True:
-            line, found, rest = self._data.partition(b"\r\n")
-            if len(line) > LARGEST_HEAD:
-                raise ValueError("an endless line")
-            if not found:
-                return False
-            match = _SIZE.fullmatch(line)
-            if not match:
-                raise ValueError("no chunk")
-            size = int(match[1], 16)
-            if not size:
-                return self._read_trailers()
-            if size > self._largest:
-                raise ValueError("too large")
-            if len(rest) < size + 2:
-                return False
-            if rest[size : size + 2] != b"\r\n":
-                raise ValueError("no chunk")
-            self._keep(rest[:size])
-            self._data = rest[size + 2 :]
+        data, at = self._data, 0
+        try:
+            while True:
+                end = data.find(b"\r\n", at)
+                if (end if end >= 0 else len(data)) - at > LARGEST_HEAD:
+                    raise ValueError("an endless line")
+                if end < 0:
+                    return False
+                match = _SIZE.fullmatch(data, at, end)
+                if not match:
+                    raise ValueError("no chunk")
+                size = int(match[1], 16)
+                if size > self._largest:
+                    raise ValueError("too large")
+                if not size:
+                    break
+                begin, end = end + 2, end + 2 + size
+                if len(data) < end + 2:
+                    return False
+                if data[end : end + 2] != b"\r\n":
+                    raise ValueError("no chunk")
+                self._keep(data[begin:end])
+                at = end + 2
+        finally:
+            self._data = data[at:]
+        return self._read_trailers()
 
     def _read_trailers(self) -> bool:
         """Leave them aside; there are none, usually."""

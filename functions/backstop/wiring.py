@@ -98,6 +98,12 @@ class Backstop:
         self._settings = settings
         self._platform = platform
 
+    def close(self) -> None:
+        """Let go of the connections to carriers."""
+        for client in ("_rbm", "_bandwidth"):
+            if client in self.__dict__:
+                getattr(self, client).close()
+
     def build(self, *functions: str) -> None:
         """Build these functions now. Raises Incomplete for what cannot be."""
         for function in functions:

@@ -55,7 +55,7 @@ class EmbeddedGround:
         self.messages = stores.SqliteMessages(self._database)
         self.timers = stores.SqliteTimers(self._database, clock, wake)
         self.events = stores.SqliteEvents(self._database, clock, SUBSCRIPTIONS, wake)
-        backstop = wiring.Backstop(
+        self._backstop = wiring.Backstop(
             settings,
             wiring.Embedded(
                 messages=self.messages,
@@ -69,8 +69,8 @@ class EmbeddedGround:
                 token=self._token if settings.api_token else "",
             ),
         )
-        backstop.build(*ENTRY_POINTS)
-        wiring.use(backstop)
+        self._backstop.build(*ENTRY_POINTS)
+        wiring.use(self._backstop)
         self.entries: Mapping[str, Handler] = {
             name: getattr(import_module(name), name) for name in ENTRY_POINTS
         }
@@ -84,6 +84,7 @@ class EmbeddedGround:
 
     def stop(self) -> None:
         self.dispatcher.stop()
+        self._backstop.close()
         self._database.close()
 
     def idle(self) -> bool:

@@ -45,7 +45,8 @@ class Life:
         self.timers = SqliteTimers(self.database, clock, wake)
         self.events = SqliteEvents(self.database, clock, ALL, wake)
         self.dispatcher.start(
-            ring=RING, post=lambda endpoint: over_http(url + endpoint, TOKEN)
+            ring=RING,
+            post=lambda endpoint: over_http(url + endpoint, TOKEN, lasting=False),
         )
 
 

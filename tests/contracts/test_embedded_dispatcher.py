@@ -217,7 +217,8 @@ class TestCalls:
         timers = SqliteTimers(database, clock, dispatcher.wake)
         timers.arm(ONE, at=clock.now() + timedelta(hours=1))
         dispatcher.start(
-            ring=RING, post=lambda path: over_http(receiver.url + path, TOKEN)
+            ring=RING,
+            post=lambda path: over_http(receiver.url + path, TOKEN, lasting=False),
         )
         try:
             for wait in (0.2, 0.1, 0.05):
@@ -238,7 +239,8 @@ class TestCalls:
         SqliteTimers(database, clock, lambda _at: None).arm(ONE, at=clock.now())
 
         dispatcher.start(
-            ring=RING, post=lambda path: over_http(receiver.url + path, TOKEN)
+            ring=RING,
+            post=lambda path: over_http(receiver.url + path, TOKEN, lasting=False),
         )
         try:
             until(dispatcher.idle, within=0.5)

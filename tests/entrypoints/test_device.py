@@ -48,7 +48,7 @@ class TestAgentEvents:
         answer = call("POST", f"{EVENTS}?eventId=e-1", spelt)
 
         assert rbm.last.path == f"{EVENTS}?eventId=e-1&agentId=demo_agent"
-        assert bytes(rbm.last.raw) == b'{"eventType": "READ", "messageId": "theirs"}'
+        assert bytes(rbm.last.raw) == b'{"eventType":"READ","messageId":"theirs"}'
         assert answer.json == {
             "name": f"phones/{PHONE}/agentEvents/e-1",
             **READ,

@@ -140,6 +140,12 @@ class TestUnchanged:
         call("POST", f"{UPLOAD}?agentId=demo_agent@rbm.goog", b"x")
         assert rbm.last.path.endswith("?agentId=demo_agent")
 
+    def test_a_type_may_hold_any_letter(self, call, rbm):
+        """It goes on as it came."""
+        odd = {"Content-Type": "application/json; x=\xe9".encode("latin-1")}
+        assert call("POST", "/v1/files", FILE, odd).status == 200
+        assert rbm.last.headers["content-type"].endswith("x=\xe9")
+
     def test_known_parameters_go_along(self, call, rbm):
         """Each method's own."""
         path = f"/v1/phones/{PHONE}/dialogflowMessages"
@@ -365,6 +371,16 @@ class TestStreams:
         time.sleep(0.2)
 
         assert rbm.last.digest == ""
+
+    def test_a_false_length_is_not_believed(self, sender, rbm):
+        """Beside a chunked body it means nothing; RBM would read a second request."""
+        begin(sender, Transfer_Encoding="chunked", Content_Length="5")
+        sender.send(b"9\r\nfirst GET\r\n0\r\n\r\n")
+        status, _raw = finish(sender)
+
+        assert status == 200
+        assert [bytes(taken.raw) for taken in rbm.taken] == [b"first GET"]
+        assert "content-length" not in rbm.last.headers
 
     def test_rbm_may_answer_early(self, call, rbm):
         """An upload of nothing is judged by RBM, not here."""

@@ -196,7 +196,7 @@ class Noon:
 def test_to_come_without_credentials_alarms_nobody(given, told):
     """Bandwidth sends them when it is asked to, so its first call never has any."""
     lines = []
-    inlet = Inlet(None, Noon(), lambda line, _fields: lines.append(line))
+    inlet = Inlet(None, None, Noon(), lambda line, _fields: lines.append(line))
     headers = [(b"authorization", given.encode())] if given else []
     scope = {"type": "http", "method": "POST", "headers": headers}
 

@@ -172,6 +172,7 @@ class Database:
         """Finish what was begun, and let go of the file."""
         self._queue.put(None)
         self._thread.join()
+        self._refuse()
         while self._idle:
             self._idle.pop().close()
         self._writer.close()
@@ -212,7 +213,9 @@ class Database:
         try:
             outcomes = self._do(group)
         except sqlite3.Error as error:
-            self._roll_back()
+            # If that fails as well, so will the next group's beginning.
+            with suppress(sqlite3.Error):
+                self._roll_back()
             outcomes = [(done, None, _told(error)) for _change, done in group]
         bring(outcomes)
 
