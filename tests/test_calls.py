@@ -517,7 +517,7 @@ class TestStreams:
 
     @pytest.mark.parametrize("length", [2, 4], ids=["more", "less"])
     def test_more_or_less_than_was_announced_is_not_sent(self, length):
-        """What is too much would be a request, and the next would be what is missing."""
+        """What is too much would be a request; the next would be what is missing."""
 
         async def parts():
             yield b"ab"

@@ -8,6 +8,8 @@ from datetime import datetime
 from importlib import import_module
 from pathlib import Path
 
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import Route
 
 from backstop import wiring
@@ -80,7 +82,13 @@ class EmbeddedGround:
         self.dispatcher.start(ring="/revoke", post=self._post, loop=loop)
 
     def _post(self, path: str) -> Post:
-        return inside(self.entries[path.removeprefix("/")], self._token)
+        name = path.removeprefix("/")
+
+        async def handler(request: Request) -> Response:
+            # Looked up each time, as for a request that comes in by the port.
+            return await self.entries[name](request)
+
+        return inside(handler, self._token)
 
     def stop(self) -> None:
         self.dispatcher.stop()

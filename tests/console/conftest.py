@@ -64,9 +64,13 @@ def world(tmp_path: Path, rbm_key: Path) -> Iterator[World]:
     machine.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """A real browser; without one, say so, and fail where CI=true."""
+    """A real browser; without one, say so, and fail where CI=true.
+
+    It ends with its module: as long as it runs, so does an event loop of its own in
+    this thread, where other tests want one of theirs.
+    """
     try:
         opened = open_browser()
         browser = opened.__enter__()
