@@ -2,11 +2,12 @@
 
 import json
 import logging
-import random
 import time
 import uuid
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import cached_property
+from random import Random
 from typing import TextIO
 
 import msgspec
@@ -43,8 +44,12 @@ class SharedClock:
 
 
 class SystemRandom:
-    def random(self) -> float:
-        return random.random()
+    """Numbers of its own: nobody else's draws are disturbed."""
+
+    @cached_property
+    def random(self) -> Callable[[], float]:
+        # Seeded when first asked: whom a server forks before that is not its twin.
+        return Random().random
 
     def new_id(self) -> str:
         return str(uuid.uuid4())
