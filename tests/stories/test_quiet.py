@@ -22,7 +22,7 @@ def test_the_log_tells_decisions_and_nobodys_business(world: World):
 
     log = world.log.read_text()
     assert '"message":"step"' in log
-    assert '"message": "webhook_refused"' in log
+    assert '"message":"webhook_refused"' in log
     secrets = ("local-client-token", "local-client-secret", "wrong-token-123")
     for word in (WORDS, REPLY, METADATA, *PHONES, *secrets):
         assert word not in log
