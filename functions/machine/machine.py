@@ -100,7 +100,7 @@ class Machine:
         self._thread.start()
         while not self._server.started:
             time.sleep(0.002)
-        self.simulator.start()
+        self.simulator.start(self._loop)
         self.ground.start(self._loop)
 
     def stop(self) -> None:

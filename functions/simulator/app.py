@@ -1,5 +1,6 @@
 """The simulator as a whole: the carriers and phones behind one object."""
 
+import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
@@ -47,8 +48,6 @@ class Simulator:
         self._clock = clock
         self._store = store = Store(path)
         self._http = Http()
-        # Not the web server's own threads: callers of ours may be blocking them all.
-        self._workers = ThreadPoolExecutor(4, "simulator")
         self._helpers = ThreadPoolExecutor(4, "simulator-helper")
 
         def config() -> Carriers:
@@ -73,19 +72,18 @@ class Simulator:
             {"webhook": events.courier, "callback": callbacks.courier},
         )
         self.routes: list[Route] = [
-            *RbmApi(store, rbm, now, google.admit).routes(self._workers),
-            *BandwidthApi(store, sms, texts, config, now).routes(self._workers),
-            *control.routes(self._workers, self._helpers),
+            *RbmApi(store, rbm, now, google.admit).routes(),
+            *BandwidthApi(store, sms, texts, config, now).routes(),
+            *control.routes(self._helpers),
         ]
 
-    def start(self) -> None:
-        """Begin to do what is due, beginning with what was due while we were away."""
-        self._scheduler.start()
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Do what is due on *loop*, first what was due while we were away."""
+        self._scheduler.start(loop)
 
     def stop(self) -> None:
-        """End the threads and close the file; this is final."""
+        """Do nothing any more, and close the file; this is final."""
         self._scheduler.stop()
-        self._workers.shutdown(wait=False, cancel_futures=True)
         self._helpers.shutdown(wait=False, cancel_futures=True)
         self._store.close()
         self._http.close()

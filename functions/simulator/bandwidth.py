@@ -5,7 +5,6 @@ import binascii
 import hmac
 import json
 from collections.abc import Callable
-from concurrent.futures import Executor
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -56,23 +55,22 @@ class BandwidthApi:
         self._now = now
         self._tokens = Tokens(store, "bandwidth")
 
-    def routes(self, workers: Executor) -> list[Route]:
+    def routes(self) -> list[Route]:
         def unknown(call: Call) -> Response:
             raise Refusal(404, call.url_path)
 
         methods = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
         gate: Gate = self._carrier.admit
         messages = Resource(
-            workers,
             self._refused,
             {"POST": self._create, "GET": self._list},
             gates={"POST": gate},
         )
-        token = Resource(workers, self._refused, {"POST": self._token})
+        token = Resource(self._refused, {"POST": self._token})
         return [
             token.at(f"{_ROOT}/api/v1/oauth2/token"),
             messages.at(f"{_ROOT}/api/v2/users/{{account}}/messages"),
-            Resource(workers, self._refused, dict.fromkeys(methods, unknown)).at(
+            Resource(self._refused, dict.fromkeys(methods, unknown)).at(
                 f"{_ROOT}/{{rest:path}}"
             ),
         ]

@@ -1,5 +1,6 @@
 """What happens by itself: jobs in the order they are due, and calls to receivers."""
 
+import asyncio
 import logging
 import sqlite3
 import threading
@@ -17,6 +18,9 @@ from .instants import micros, moment
 from .state import Job, Store
 
 PARALLEL = 32
+AT_ONCE = 16
+"""Jobs between which nothing else has the loop."""
+
 REMEMBERED = 1000
 _TIMEOUT = urllib3.Timeout(total=10.0)
 # The clock may be set meanwhile, or the machine suspended.
@@ -121,8 +125,10 @@ class Calls:
 class Scheduler:
     """Does each job of the store once it is due by the clock.
 
-    Steps run one by one under the store's lock, each in the transaction that removes
-    it. Calls run beside them, 32 at a time per courier, and outside of any lock.
+    Steps run one by one on the event loop that serves the carriers, each in the
+    transaction that removes it: threads would wait for the store, and for the
+    interpreter at each of its statements. Calls run in threads, 32 at a time per
+    courier.
     """
 
     def __init__(
@@ -136,54 +142,67 @@ class Scheduler:
         self._clock = clock
         self._steps = steps
         self._couriers = couriers
-        self._wake = threading.Event()
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(
-            target=self._loop, name="simulator-scheduler", daemon=True
-        )
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._timer: asyncio.Handle | None = None
         self._pools = {
             kind: ThreadPoolExecutor(PARALLEL, f"simulator-{kind}") for kind in couriers
         }
         self._running: dict[int, str] = {}
-        store.on_schedule = self._wake.set
-        clock.on_change(self._wake.set)
+        store.on_schedule = self._wake
+        clock.on_change(self._wake)
 
-    def start(self) -> None:
-        self._thread.start()
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._wake()
 
     def stop(self) -> None:
-        """End the thread. Calls under way are left to end; their jobs are kept."""
-        self._stopping.set()
-        self._wake.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        """Begin nothing any more. Calls under way are left to end; jobs are kept."""
+        loop, self._loop = self._loop, None
+        if loop:
+            asyncio.run_coroutine_threadsafe(self._rest(), loop).result()
         for pool in self._pools.values():
             pool.shutdown(wait=False, cancel_futures=True)
 
-    def _loop(self) -> None:
-        while not self._stopping.is_set():
-            self._wake.clear()
-            try:
-                pause = self._pass()
-            except sqlite3.Error as error:
-                _log.error("store failed: %s", type(error).__name__)
-                pause = 1.0
+    async def _rest(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+
+    def _wake(self) -> None:
+        """Look again soon; any thread may say so."""
+        if self._loop:
+            self._loop.call_soon_threadsafe(self._plan, 0.0)
+
+    def _plan(self, seconds: float | None) -> None:
+        if self._timer:
+            self._timer.cancel()
+        if self._loop:
+            pause = _LONGEST_SLEEP if seconds is None else min(seconds, _LONGEST_SLEEP)
+            self._timer = self._loop.call_later(pause, self._look)
+
+    def _look(self) -> None:
+        try:
+            pause = self._passes()
+        except sqlite3.Error as error:
+            pause = _failed(error)
+        self._plan(pause)
+
+    def _passes(self) -> float | None:
+        for _ in range(AT_ONCE):
+            pause = self._pass()
             if pause != 0:
-                self._wake.wait(_LONGEST_SLEEP if pause is None else pause)
+                return pause
+        return 0
 
     def _pass(self) -> float | None:
         """Do the next thing due: 0, or else the seconds until there is one."""
-        # A call's thread leaves this dictionary only after its commit, so a copy that
-        # is stale errs on the safe side, and the thread wakes us again.
-        running = dict(self._running)
-        kinds = list(running.values())
+        kinds = list(self._running.values())
         full = {kind for kind in self._couriers if kinds.count(kind) >= PARALLEL}
-        job = self._store.next_job(skip=set(running), full=full)
+        job = self._store.next_job(skip=set(self._running), full=full)
         if job is None:
             return None
         if job.due > micros(self._clock.now()):
             wait = self._clock.seconds_until(moment(job.due))
-            return None if wait is None else min(max(wait, 0.001), _LONGEST_SLEEP)
+            return None if wait is None else max(wait, 0.001)
         if job.kind in self._couriers:
             self._running[job.id] = job.kind
             self._pools[job.kind].submit(self._bring, job)
@@ -208,20 +227,33 @@ class Scheduler:
         except Exception as error:  # noqa: BLE001 - brought again like any failure
             _log.error("%s failed: %s", job.kind, type(error).__name__)
             done = False
-        if self._stopping.is_set():
+        if loop := self._loop:
+            loop.call_soon_threadsafe(self._brought, job, done)
+
+    def _brought(self, job: Job, done: bool) -> None:  # noqa: FBT001 - what a call says
+        if not self._loop:
             return
-        with self._store.transaction():
-            again = None if done else self._again(courier, job)
+        del self._running[job.id]
+        pause = 0.0
+        try:
+            again = None if done else self._again(self._couriers[job.kind], job)
             if again is None:
                 self._store.finish(job.id)
             else:
                 tries = job.payload["tries"] + 1
                 self._store.postpone(job.id, again, {**job.payload, "tries": tries})
-        del self._running[job.id]
-        self._wake.set()
+        except sqlite3.Error as error:
+            pause = _failed(error)
+        self._plan(pause)
 
     def _again(self, courier: Courier, job: Job) -> int | None:
         now = micros(self._clock.now())
         gap = min(courier.first << min(job.payload["tries"], 30), courier.longest)
         ends = job.payload["since"] + courier.window
         return now + gap if now + gap <= ends else None
+
+
+def _failed(error: sqlite3.Error) -> float:
+    """Say so; return after how many seconds to go on."""
+    _log.error("store failed: %s", type(error).__name__)
+    return 1.0

@@ -57,10 +57,10 @@ class Control:
         }
         self._carriers = {"rbm": rbm.carrier, "bandwidth": sms.carrier}
 
-    def routes(self, workers: Executor, helpers: Executor) -> list[Route]:
+    def routes(self, helpers: Executor) -> list[Route]:
         def at(path: str, **handlers: Handler) -> Route:
             kept = {name: self._committed(h) for name, h in handlers.items()}
-            return Resource(workers, google, kept).at(f"{_ROOT}{path}")
+            return Resource(google, kept).at(f"{_ROOT}{path}")
 
         def unknown(_call: Call) -> Response:
             raise Refusal(404, "There is nothing at this path.")
@@ -68,8 +68,8 @@ class Control:
         methods = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
         nothing = dict.fromkeys(methods, unknown)
         carrier = "/carriers/{carrier}"
-        # The receiver's answer is waited for, so not on the workers that serve it.
-        handshake = Resource(helpers, google, {"POST": self._handshake})
+        # The receiver's answer is waited for, and this loop may be the one to give it.
+        handshake = Resource(google, {"POST": self._handshake}, workers=helpers)
         return [
             at("/reserved", GET=self._reserved),
             at("/phones", GET=self._list),

@@ -3,7 +3,6 @@
 import re
 import uuid
 from collections.abc import Callable
-from concurrent.futures import Executor
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -56,16 +55,16 @@ class RbmApi:
         self._gate = gate
         self._tokens = Tokens(store, "rbm")
 
-    def routes(self, workers: Executor) -> list[Route]:
+    def routes(self) -> list[Route]:
         def open_at(path: str, handler: Handler) -> Route:
-            return Resource(workers, google, {"POST": handler}).at(path)
+            return Resource(google, {"POST": handler}).at(path)
 
         def at(path: str, limit: int = 1 << 20, **handlers: Handler) -> Route:
             guarded = {method: self._guarded(h) for method, h in handlers.items()}
             gates = {"POST": self._gate, "DELETE": self._gate}
             faulty = "/agentMessages" in path or "/agentEvents" in path
             return Resource(
-                workers, google, guarded, gates=gates if faulty else {}, limit=limit
+                google, guarded, gates=gates if faulty else {}, limit=limit
             ).at(path)
 
         def unknown(call: Call) -> Response:
@@ -87,7 +86,7 @@ class RbmApi:
             at(f"{_ROOT}/v1/users:batchGet", POST=self._batch),
             at(f"{_ROOT}/v1/files", POST=self._file),
             at(f"{_ROOT}/upload/v1/files", _FILE_LIMIT, POST=self._upload),
-            Resource(workers, google, everything).at(f"{_ROOT}/{{rest:path}}"),
+            Resource(google, everything).at(f"{_ROOT}/{{rest:path}}"),
         ]
 
     def _guarded(self, handler: Handler) -> Handler:

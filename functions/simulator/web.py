@@ -85,22 +85,26 @@ def json_response(value: Any, status: int = 200) -> Response:
 
 
 class Resource:
-    """All methods of one path. Handlers run on *workers*, never on the loop."""
+    """All methods of one path.
+
+    Handlers run on the loop, since they are short and the store is had by one at a
+    time; those that wait for somebody run on *workers*.
+    """
 
     def __init__(
         self,
-        workers: Executor,
         shape: Shape,
         handlers: Mapping[str, Handler],
         *,
         gates: Mapping[str, Gate] | None = None,
         limit: int = LIMIT,
+        workers: Executor | None = None,
     ) -> None:
-        self._workers = workers
         self._shape = shape
         self._handlers = handlers
         self._gates = gates or {}
         self._limit = limit
+        self._workers = workers
 
     def at(self, path: str) -> Route:
         return Route(path, self)
@@ -142,11 +146,9 @@ class Resource:
             scope["path"],
             body,
         )
-        loop = asyncio.get_running_loop()
         gate = self._gates.get(scope["method"])
         if gate is None:
-            return await loop.run_in_executor(self._workers, handler, call)
-        # On the loop: without faults it is one comparison, with them a short write.
+            return await self._do(handler, call)
         verdict = gate()
         if verdict.wait:
             await asyncio.sleep(verdict.wait)
@@ -154,8 +156,14 @@ class Resource:
             return Lost()
         if verdict.refusal:
             raise verdict.refusal
-        answer = await loop.run_in_executor(self._workers, handler, call)
+        answer = await self._do(handler, call)
         return Lost() if verdict.lose_answer else answer
+
+    async def _do(self, handler: Handler, call: Call) -> Response:
+        if self._workers is None:
+            return handler(call)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._workers, handler, call)
 
 
 async def _read(receive: Receive, limit: int) -> bytes | Refusal | None:

@@ -95,10 +95,13 @@ class Server:
             lifespan="off",
         )
         self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(
-            target=self._server.run, kwargs={"sockets": [self._listener]}
-        )
+        self.loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run)
         self._thread.start()
+
+    def _run(self):
+        with asyncio.Runner(loop_factory=lambda: self.loop) as runner:
+            runner.run(self._server.serve(sockets=[self._listener]))
 
     async def _serve(self, scope, receive, send):
         await self.app(scope, receive, send)
@@ -129,7 +132,7 @@ class World:
         ]
         server.app = Starlette(routes=routes)
         self.session = requests.Session()
-        self.simulator.start()
+        self.simulator.start(server.loop)
 
     def close(self):
         self.session.close()

@@ -1,6 +1,5 @@
 import asyncio
 import threading
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
@@ -167,10 +166,9 @@ def test_a_server_that_shows_no_connection_gets_a_broken_answer():
     async def send(event):
         sent.append(event)
 
-    with ThreadPoolExecutor(1) as workers:
-        resource = Resource(workers, None, {"GET": lambda _: Lost()})
-        scope = {"method": "GET", "path": "/", "headers": []}
-        asyncio.run(resource(scope, receive, send))
+    resource = Resource(None, {"GET": lambda _: Lost()})
+    scope = {"method": "GET", "path": "/", "headers": []}
+    asyncio.run(resource(scope, receive, send))
 
     assert [event["type"] for event in sent] == ["http.response.start"]
     assert (b"content-length", b"1") in sent[0]["headers"]
