@@ -22,6 +22,10 @@ from machine.ground import Ground
 from machine.traffic import LOOPBACK, Traffic
 from simulator import Clock, Simulator
 
+ACCEPTORS = 32
+"""Handles on the listening socket: uvloop takes in one connection per handle and turn
+of the loop, and on a busy machine a turn is long."""
+
 
 class Machine:
     """One machine's Backstop with its simulated world."""
@@ -146,4 +150,5 @@ class Machine:
     def _serve(self) -> None:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             self._loop = runner.get_loop()
-            runner.run(self._server.serve(sockets=[self._socket]))
+            more = [self._socket.dup() for _ in range(ACCEPTORS - 1)]
+            runner.run(self._server.serve(sockets=[self._socket, *more]))
