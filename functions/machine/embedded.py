@@ -24,6 +24,7 @@ from backstop.edge.answers import Handler
 from backstop.settings import Settings
 from machine.ground import ENTRY_POINTS, DeadLetter, Published
 from machine.inside import inside
+from machine.pace import Pace
 from simulator import Clock
 
 SUBSCRIPTIONS = (
@@ -51,6 +52,7 @@ class EmbeddedGround:
     ) -> None:
         self._database = Database(state / "backstop.db")
         random = SystemRandom()
+        self._pace = Pace()
         self._token = secrets.token_urlsafe(24)
         self.dispatcher = Dispatcher(self._database, clock, random, SUBSCRIPTIONS)
         wake = self.dispatcher.wake
@@ -79,6 +81,7 @@ class EmbeddedGround:
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Take up whatever was left when this state was last used."""
+        self._pace.watch(loop)
         self.dispatcher.start(ring="/revoke", post=self._post, loop=loop)
 
     def _post(self, path: str) -> Post:
@@ -97,6 +100,9 @@ class EmbeddedGround:
 
     def idle(self) -> bool:
         return self.dispatcher.idle()
+
+    def behind(self) -> bool:
+        return self._pace.behind()
 
     def next_due(self) -> datetime | None:
         return self.dispatcher.next_due()

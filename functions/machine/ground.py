@@ -57,6 +57,9 @@ class Ground(Protocol):
     def idle(self) -> bool:
         """Whether nothing is due and nothing under way."""
 
+    def behind(self) -> bool:
+        """Whether more is due here than can be done, so that new messages must wait."""
+
     def next_due(self) -> datetime | None: ...
 
     def load(self, message: MessageId) -> Message | None: ...

@@ -87,6 +87,7 @@ class Machine:
             application(self, log),
             host,
             guarded=bool(settings.api_token),
+            behind=self.ground.behind,
         )
         self._server = uvicorn.Server(
             uvicorn.Config(

@@ -13,6 +13,11 @@ from backstop.edge.answers import Handler, Problem
 PROVED = ("/webhook", "/sms_webhook")
 """Entry points that ask each caller for proof, whoever and wherever it is."""
 
+FEW = 8
+"""Messages that are accepted at a time where more is due than can be done."""
+
+BUSY = "more is due than this machine can do at once; try again"
+
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 Scope = MutableMapping[str, Any]
@@ -24,6 +29,8 @@ class Traffic:
     """Sends a request where it belongs, and counts those under way.
 
     `calls` counts all there were, by the function or the carrier they were for.
+    Where more is due than can be done it lets in few new messages at a time: an app
+    that is refused asks again, and what was accepted has a deadline.
     """
 
     def __init__(
@@ -33,13 +40,19 @@ class Traffic:
         host: str,
         *,
         guarded: bool,
+        behind: Callable[[], bool],
     ) -> None:
-        """Say that callers are told apart by a token if it is *guarded*."""
+        """Say that callers are told apart by a token if it is *guarded*.
+
+        *behind* says whether more is due than can be done.
+        """
         self._entries = entries
         self._simulator = simulator
         self._own = {*LOOPBACK, host}
         self._guarded = guarded
+        self._behind = behind
         self._open = 0
+        self._new = 0
         self.calls: Counter[str] = Counter()
 
     def idle(self) -> bool:
@@ -54,10 +67,25 @@ class Traffic:
         refusal = self._refusal(scope, ours=bool(entry))
         if refusal:
             await refusal.response()(scope, receive, send)
+        elif _is_new(scope):
+            await self._accept(self._entries[entry], scope, receive, send)
         elif entry:
             await self._enter(self._entries[entry], scope, receive, send)
         else:
             await self._simulator(scope, receive, send)
+
+    async def _accept(
+        self, entry: Handler, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        if self._new >= FEW and self._behind():
+            busy = Problem(503, BUSY, headers={"Retry-After": "1"})
+            await busy.response()(scope, receive, send)
+            return
+        self._new += 1
+        try:
+            await self._enter(entry, scope, receive, send)
+        finally:
+            self._new -= 1
 
     async def _enter(
         self, entry: Handler, scope: Scope, receive: Receive, send: Send
@@ -106,6 +134,13 @@ class Traffic:
         if origin and origin != f"http://{host}":
             return Problem(403, "no other site's page is served")
         return None
+
+
+def _is_new(scope: Scope) -> bool:
+    """Whether it asks for a message to be accepted."""
+    path: str = scope["path"]
+    asked = path.startswith("/v1/") and path.endswith("/agentMessages")
+    return asked and scope["method"] == "POST"
 
 
 def _carrier(path: str) -> str:

@@ -38,7 +38,9 @@ def ask(
         ("send", "webhook", "sms_webhook", "revoke", "fallback", "record"), _enter
     )
     simulator = Starlette(routes=[Route("/{path:path}", _simulate)])
-    traffic = Traffic(entries, simulator, "192.0.2.1", guarded=guarded)
+    traffic = Traffic(
+        entries, simulator, "192.0.2.1", guarded=guarded, behind=lambda: False
+    )
     headers = [(b"host", host.encode())]
     if origin:
         headers.append((b"origin", origin.encode()))

@@ -1,0 +1,36 @@
+"""Whether this machine keeps up with what it has taken on."""
+
+import asyncio
+from collections import deque
+
+PERIOD = 0.1
+"""Seconds between two looks."""
+
+LATE = 0.03
+"""Seconds that what is ready waits for its turn where more is due than can be done."""
+
+LOOKS = 5
+"""So many in a row have to be late: one pause is no backlog."""
+
+
+class Pace:
+    """Looks how late an event loop comes to what it was to do.
+
+    That tells the want of a processor alone: a carrier that hangs makes nobody wait
+    for a turn.
+    """
+
+    def __init__(self) -> None:
+        self._late = deque([0.0] * LOOKS, LOOKS)
+
+    def watch(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Look for as long as *loop* runs."""
+        loop.call_soon_threadsafe(self._look, loop, loop.time())
+
+    def behind(self) -> bool:
+        return min(self._late) > LATE
+
+    def _look(self, loop: asyncio.AbstractEventLoop, wanted: float) -> None:
+        now = loop.time()
+        self._late.append(now - wanted)
+        loop.call_at(now + PERIOD, self._look, loop, now + PERIOD)
