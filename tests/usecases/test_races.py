@@ -653,6 +653,22 @@ def test_one_sms_is_handed_over_once(open_desk: Open):
     assert due[0][0] == 1
 
 
+def test_a_message_erased_under_its_repeat_is_asked_for_again(open_desk: Open):
+    """It is neither another's nor lost: the next repeat is a new message."""
+    desk = open_desk()
+    desk.send()
+    desk.run()
+
+    def erase() -> None:
+        desk.database.write(lambda file: file.execute("DELETE FROM messages"))
+
+    desk.fate.meanwhile["messages.load"] = erase
+    with pytest.raises(Conflict):
+        desk.send()
+
+    assert desk.send().outcome is Outcome.PENDING
+
+
 def test_a_refused_repeat_leaves_no_timer(open_desk: Open):
     """A 409 changes nothing, not even the queue."""
     desk = open_desk()

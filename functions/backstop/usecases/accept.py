@@ -14,7 +14,7 @@ from backstop.domain.message import (
     message_key,
 )
 from backstop.domain.signal import Kind, Signal
-from backstop.errors import AlreadyExists
+from backstop.errors import AlreadyExists, Conflict
 from backstop.ports import Ports
 from backstop.usecases.handle import act, handle
 
@@ -42,7 +42,7 @@ def accept(ports: Ports, order: Order, *, bypass: bool = False) -> Message:
     """Return the message, durable and on its way, or as it was accepted before.
 
     With *bypass* RBM is not asked: its leg begins UNREACHABLE, and the SMS is due.
-    Raises Differs and OptedOut.
+    Raises Differs and OptedOut, and Conflict for one that was erased meanwhile.
     """
     now = order.at
     blank = draft(order)
@@ -107,7 +107,7 @@ def _repeated(ports: Ports, order: Order, *, armed: datetime | None = None) -> M
     key = message_key(order.agent, order.message_id)
     stored = ports.messages.load(key)
     if stored is None:
-        raise Differs
+        raise Conflict("erased since it was found to be there")
     known = stored.value
     if armed and armed != known.wake_at:
         ports.timers.disarm(key, at=armed)
