@@ -102,7 +102,8 @@ class EmbeddedGround:
         return self.dispatcher.idle()
 
     def behind(self) -> bool:
-        return self._pace.behind()
+        # Either alone is no reason: a carrier that hangs fills a lane, too.
+        return self.dispatcher.crowded() and self._pace.behind()
 
     def next_due(self) -> datetime | None:
         return self.dispatcher.next_due()

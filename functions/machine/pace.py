@@ -2,22 +2,23 @@
 
 import asyncio
 from collections import deque
+from statistics import median
 
 PERIOD = 0.1
 """Seconds between two looks."""
 
-LATE = 0.03
-"""Seconds that what is ready waits for its turn where more is due than can be done."""
+LATE = 0.01
+"""Seconds that what is ready waits for its turn where a processor is wanting."""
 
 LOOKS = 5
-"""So many in a row have to be late: one pause is no backlog."""
+"""Most of the last few have to be late: one pause says nothing."""
 
 
 class Pace:
     """Looks how late an event loop comes to what it was to do.
 
-    That tells the want of a processor alone: a carrier that hangs makes nobody wait
-    for a turn.
+    That tells the want of a processor: a carrier that hangs makes nobody wait for a
+    turn.
     """
 
     def __init__(self) -> None:
@@ -28,7 +29,8 @@ class Pace:
         loop.call_soon_threadsafe(self._look, loop, loop.time())
 
     def behind(self) -> bool:
-        return min(self._late) > LATE
+        """Whether there is more to do than can be done."""
+        return median(self._late) > LATE
 
     def _look(self, loop: asyncio.AbstractEventLoop, wanted: float) -> None:
         now = loop.time()

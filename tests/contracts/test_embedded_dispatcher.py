@@ -192,12 +192,19 @@ class TestCalls:
 
     def test_a_crowd_in_hand_is_rung_a_few_at_a_time(self, platform):
         """Whoever is rung is not rung by more at once than is said."""
+        dispatcher = platform.life.dispatcher
         platform.receiver.hold(RING)
-        for n in range(TAKEN + 9):
+        for n in range(TAKEN - 1):
+            platform.timers.arm(message_key("few", str(n)), at=platform.now())
+        until(lambda: len(platform.rings()) == WIDTH)
+        assert not dispatcher.crowded()
+
+        for n in range(10):
             platform.timers.arm(message_key("crowd", str(n)), at=platform.now())
         until(lambda: len(platform.rings()) == WIDTH)
+        until(dispatcher.crowded)
 
-        platform.life.dispatcher.wake()
+        dispatcher.wake()
         platform.events.publish(event())
         until(lambda: got(platform, "receipts"))
 
@@ -205,6 +212,7 @@ class TestCalls:
 
         platform.receiver.release(RING)
         platform.settle()
+        assert not dispatcher.crowded()
         assert len({ring.message for ring in platform.rings()}) == TAKEN + 9
         assert len(platform.rings()) == TAKEN + 9
 

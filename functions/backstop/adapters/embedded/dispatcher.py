@@ -184,6 +184,10 @@ class Dispatcher:
         earliest = self.next_due()
         return earliest is None or earliest > self._clock.now()
 
+    def crowded(self) -> bool:
+        """Whether a lane has all in hand that it can: more may be due."""
+        return any(len(lane.busy) >= TAKEN for lane in self._lanes)
+
     def next_due(self) -> datetime | None:
         """Return the instant of the earliest ring or push that is left."""
         [(next_at,)] = self._database.read(
