@@ -2,6 +2,8 @@ PYTHON ?= python3
 PORT ?= 8080
 VENV := .venv
 BIN := $(VENV)/bin
+# Only the plugins that are used: schemathesis's takes seconds of every worker's start.
+PYTEST := $(BIN)/pytest --disable-plugin-autoload -p xdist -p hypothesispytest
 TERRAFORM ?= terraform
 N ?= 20000
 
@@ -16,6 +18,9 @@ run: $(VENV)/run ## Start everything on one port; PLATFORM=google on Google's em
 
 test: lint types imports unit stories infra security ## All that CI checks
 
+# Who forbids it has each of the many processes of a test compile all modules anew.
+unit stories real-time: export PYTHONDONTWRITEBYTECODE :=
+
 lint: $(VENV)/test ## Style and format
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -27,11 +32,11 @@ imports: $(VENV)/test ## Dependencies point inward
 	PYTHONPATH=functions $(BIN)/lint-imports
 
 unit: $(VENV)/test ## Everything but the stories and the infrastructure
-	$(BIN)/pytest -n 3 --dist loadfile --ignore=tests/stories --ignore=tests/infra
+	$(PYTEST) -n 3 --dist loadfile --ignore=tests/stories --ignore=tests/infra
 
 stories: $(VENV)/test ## Whole lives of messages; a few also in real time
-	$(BIN)/pytest -n 2 --dist loadgroup tests/stories
-	$(BIN)/pytest -n 8 tests/stories/test_fallback.py -k offline_phone --real-time
+	$(PYTEST) -n 2 --dist loadgroup tests/stories
+	$(PYTEST) -n 8 tests/stories/test_fallback.py -k offline_phone --real-time
 
 infra: $(VENV)/test .venv-deployed/made ## Terraform: plans, grants, names, the deployed archive
 	TERRAFORM="$(TERRAFORM)" $(BIN)/pytest tests/infra
@@ -48,7 +53,7 @@ mutate: $(VENV)/test ## Break each guard and see whether a test notices; SHARE=0
 	PYTHONPATH=functions:tests $(BIN)/python -m proof.mutate SEED=$(SEED) SHARE=$(SHARE) ONLY=$(ONLY)
 
 real-time: $(VENV)/test ## All stories by the machine's own clock (long)
-	$(BIN)/pytest -n 12 tests/stories --real-time
+	$(PYTEST) -n 12 tests/stories --real-time
 
 ledger: $(VENV)/test ## Count what a message costs on Google Cloud, into the README
 	PYTHONPATH=functions:tests $(BIN)/python -m google_cloud.ledger
