@@ -6,12 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 
-def until(condition: Callable[[], Any], *, within: float = 10.0) -> None:
-    """Return once *condition* holds. Fails when it does not in time."""
+def until(
+    condition: Callable[[], Any], *, within: float = 10.0, pause: float = 0.001
+) -> None:
+    """Return once *condition* holds, looking every *pause*. Fails when it is late."""
     end = time.monotonic() + within
     while not condition():
         assert time.monotonic() < end, "this did not come about in time"
-        time.sleep(0.001)
+        time.sleep(pause)
 
 
 def at_once(works: list[Callable[[], Any]]) -> list[Any]:

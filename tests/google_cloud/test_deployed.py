@@ -8,6 +8,7 @@ import pytest
 import requests
 
 from contracts.waiting import until
+from google_cloud.conftest import LOOK
 from google_cloud.servers import start_alone
 from machine.google import TRIES
 
@@ -21,7 +22,7 @@ def until_outcome(world, sent):
     end = time.monotonic() + PATIENCE
     while (outcome := world.outcome(sent)) == "PENDING":
         assert time.monotonic() < end, "no outcome came about"
-        time.sleep(0.05)
+        time.sleep(LOOK)
     return outcome
 
 
@@ -214,7 +215,11 @@ def test_a_push_that_nobody_takes_becomes_a_dead_letter(deployment):
     sent = deployment.send(phone)
     moved = deployment.ok("POST", "/simulator/clock", {"advance": "60s"})
     assert moved["settled"] is False
-    until(lambda: "backstop.sms.delivered" in dead(deployment), within=PATIENCE)
+    until(
+        lambda: "backstop.sms.delivered" in dead(deployment),
+        within=PATIENCE,
+        pause=LOOK,
+    )
     deployment.revive("record")
     deployment.give_up_after(TRIES)
     assert deployment.outcome(sent) == "PENDING"
