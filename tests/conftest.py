@@ -1,3 +1,4 @@
+import gc
 import os
 import shutil
 from pathlib import Path
@@ -24,3 +25,9 @@ def pytest_configure() -> None:
     """
     if MEMORY_DISK.is_dir() and shutil.disk_usage(MEMORY_DISK).free > ROOM:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY_DISK))
+
+
+def pytest_collection_finish() -> None:
+    """Keep what was collected out of each later search for garbage: it stays."""
+    gc.collect()
+    gc.freeze()
