@@ -32,7 +32,7 @@ imports: $(VENV)/test ## Dependencies point inward
 	PYTHONPATH=functions $(BIN)/lint-imports
 
 unit: $(VENV)/test ## Everything but the stories and the infrastructure
-	$(PYTEST) -n 3 --dist loadfile --ignore=tests/stories --ignore=tests/infra
+	$(PYTEST) -n 3 --dist loadfile --no-loadscope-reorder --ignore=tests/stories --ignore=tests/infra
 
 stories: $(VENV)/test ## Whole lives of messages; a few also in real time
 	$(PYTEST) -n 2 --dist loadgroup tests/stories
