@@ -1,3 +1,4 @@
+import asyncio
 import sqlite3
 import subprocess
 import sys
@@ -6,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from backstop.adapters.embedded import database as database_module
 from backstop.adapters.embedded.database import GROUP, Database, InUse
 from backstop.errors import Unavailable
 from contracts.waiting import at_once, until
@@ -76,11 +78,10 @@ def seen_from_outside(path):
 def behind_a_gate(database, works):
     """Run all in one group: the writer takes them up together. Returns results."""
     gate = Gate(database)
-    waiting = database._queue.qsize
     results = []
     crowd = threading.Thread(target=lambda: results.extend(at_once(works)))
     crowd.start()
-    until(lambda: waiting() == len(works))
+    until(lambda: len(database._waiting) == len(works))
     gate.open()
     crowd.join()
     return results
@@ -105,10 +106,10 @@ class TestWriting:
         quick = threading.Thread(target=database.write, args=(note("quick"),))
         gate = Gate(database)
         quick.start()
-        until(lambda: database._queue.qsize() == 1)
+        until(lambda: len(database._waiting) == 1)
         late = threading.Thread(target=database.write, args=(slow,))
         late.start()
-        until(lambda: database._queue.qsize() == 2)
+        until(lambda: len(database._waiting) == 2)
         gate.open()
         inside.wait()
 
@@ -182,9 +183,11 @@ class TestWriting:
         database.write(note("room again"))
         assert seen_from_outside(path) == ["kept", "room again"]
 
-    def test_a_lock_from_outside_fails_its_callers_alone(self, database, path):
+    def test_a_lock_from_outside_fails_its_callers_alone(
+        self, database, path, monkeypatch
+    ):
         """A stranger who holds the file costs those who waited, and nobody after."""
-        database._writer.execute("PRAGMA busy_timeout = 1")
+        monkeypatch.setattr(database_module, "PATIENCE", 1)
         stranger = sqlite3.connect(path, isolation_level=None)
         stranger.execute("BEGIN IMMEDIATE")
 
@@ -213,6 +216,160 @@ class TestWriting:
             if result == 1
         ]
         assert told == [text for text in told if text in seen_from_outside(path)]
+
+
+@pytest.fixture
+def commits(database):
+    """Every commit there is from here on."""
+    ends = []
+    database._writer.set_trace_callback(
+        lambda statement: ends.append(statement) if statement == "COMMIT" else None
+    )
+    return ends
+
+
+class TestOnALoop:
+    def test_what_one_turn_asks_for_shares_one_commit(self, database, commits):
+        """By whichever tasks of the loop it is asked."""
+
+        async def crowd():
+            return await asyncio.gather(*(ask(database, note(n)) for n in range(9)))
+
+        assert asyncio.run(crowd()) == [1] * 9
+        assert len(commits) == 1
+
+    def test_what_comes_during_a_commit_is_in_the_next(self, database, commits):
+        """None is lost, and none has a commit of its own."""
+
+        async def crowd():
+            first = asyncio.create_task(ask(database, note("first")))
+            # One turn to ask in, and one to do it.
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            await asyncio.gather(first, *(ask(database, note("later")) for _ in "123"))
+
+        asyncio.run(crowd())
+
+        assert notes(database) == ["first", "later", "later", "later"]
+        assert len(commits) == 2
+
+    def test_a_change_that_raises_fails_its_caller_alone(self, database):
+        """As in a thread."""
+
+        def bad(connection):
+            note("half done")(connection)
+            raise LookupError
+
+        async def crowd():
+            asked = (
+                ask(database, change) for change in (note("one"), bad, note("two"))
+            )
+            return await asyncio.gather(*asked, return_exceptions=True)
+
+        assert [type(result) for result in asyncio.run(crowd())] == [
+            int,
+            LookupError,
+            int,
+        ]
+        assert notes(database) == ["one", "two"]
+
+    def test_it_goes_on_while_a_stranger_holds_the_file(self, database, path):
+        """He is waited for in the thread."""
+        stranger = sqlite3.connect(path, isolation_level=None)
+        stranger.execute("BEGIN IMMEDIATE")
+
+        async def write():
+            written = asyncio.create_task(ask(database, note("waited for")))
+            for _ in range(100):
+                await asyncio.sleep(0)
+            assert not written.done()
+            stranger.execute("ROLLBACK")
+            stranger.close()
+            return await written
+
+        assert asyncio.run(write()) == 1
+        assert notes(database) == ["waited for"]
+
+    def test_a_stranger_who_stays_fails_its_callers_alone(
+        self, database, path, monkeypatch
+    ):
+        """Those who ask when he has gone are served."""
+        monkeypatch.setattr(database_module, "PATIENCE", 1)
+        stranger = sqlite3.connect(path, isolation_level=None)
+        stranger.execute("BEGIN IMMEDIATE")
+
+        async def write():
+            with pytest.raises(Unavailable):
+                await ask(database, note("refused"))
+            stranger.execute("ROLLBACK")
+            stranger.close()
+            await ask(database, note("accepted"))
+
+        asyncio.run(write())
+
+        assert notes(database) == ["accepted"]
+
+    def test_threads_and_loops_wait_for_each_other(self, database):
+        """Each is answered where it asks."""
+
+        async def many(name):
+            for n in range(20):
+                await ask(database, note(f"{name} {n:02}"))
+
+        at_once(
+            [lambda name=name: asyncio.run(many(name)) for name in ("a", "b")]
+            + [lambda n=n: database.write(note(f"c {n:02}")) for n in range(20)]
+        )
+
+        assert notes(database) == [
+            f"{name} {n:02}" for name in "abc" for n in range(20)
+        ]
+
+    def test_a_loop_that_ends_keeps_nobody_waiting(self, database):
+        """It asked while another was under way, and nobody awaits the answer."""
+        gate = Gate(database)
+
+        async def ask_and_go():
+            database.begin(note("perhaps"))
+            await asyncio.sleep(0)
+
+        asyncio.run(ask_and_go())
+        results = []
+        other = threading.Thread(
+            target=lambda: results.append(database.write(note("other")))
+        )
+        other.start()
+        until(lambda: len(database._waiting) == 2)
+        gate.open()
+        other.join()
+
+        assert results == [1]
+
+    def test_closing_answers_all_who_asked(self, path):
+        """With what they asked for, or that it is closed; nobody waits for ever."""
+        database = Database(path)
+        database.write(lambda c: c.execute("CREATE TABLE notes (text)"))
+
+        async def crowd():
+            asked = [asyncio.create_task(ask(database, note(n))) for n in range(9)]
+            await asyncio.sleep(0)
+            closing = asyncio.create_task(asyncio.to_thread(database.close))
+            while not closing.done():
+                asked.append(asyncio.create_task(ask(database, note("late"))))
+                await asyncio.sleep(0)
+            return await asyncio.gather(*asked, return_exceptions=True)
+
+        results = asyncio.run(crowd())
+
+        refused = [result for result in results if isinstance(result, Unavailable)]
+        assert results[:9] == [1] * 9
+        assert len(seen_from_outside(path)) == len(results) - len(refused)
+        with pytest.raises(Unavailable):
+            database.write(note("too late"))
+
+
+async def ask(database, change):
+    return await database.begin(change)
 
 
 class TestReading:
