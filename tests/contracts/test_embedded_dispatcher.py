@@ -155,33 +155,34 @@ class TestCalls:
         )
 
     def test_an_answer_while_it_looks_is_not_forgotten(self, platform, monkeypatch):
-        """What is written down after its row was read is not begun again."""
+        """What has yet to be written down when its row is read is not begun again."""
         database = platform.life.database
-        read, waiting, gate = database.read, database._queue.qsize, threading.Event()
+        read, gate, held_up = database.read, threading.Event(), threading.Event()
 
         def left():
             [(count,)] = read("SELECT count(*) FROM deliveries")
             return count
 
-        def read_and_be_overtaken(query, *values):
+        def read_before_it_is_written(query, *values):
             rows = read(query, *values)
             if "receipts" in values and rows:
                 gate.set()
-                until(lambda: not left())
             return rows
+
+        def hold(_file):
+            held_up.set()
+            gate.wait()
 
         platform.receiver.hold("/receipts")
         platform.events.publish(event())
         until(lambda: got(platform, "receipts") and left() == 1)
-        held = threading.Thread(
-            target=database.write, args=(lambda _file: gate.wait(),)
-        )
+        held = threading.Thread(target=database.write, args=(hold,))
         held.start()
-        until(lambda: not waiting())
+        held_up.wait()
         platform.receiver.release("/receipts")
-        until(waiting)
+        until(lambda: database._waiting)
 
-        monkeypatch.setattr(database, "read", read_and_be_overtaken)
+        monkeypatch.setattr(database, "read", read_before_it_is_written)
         platform.life.dispatcher.wake()
         until(gate.is_set)
         platform.settle()

@@ -126,6 +126,16 @@ def test_what_is_known_already_is_let_in(method, path):
     assert {status for status, *_ in asyncio.run(crowd())} == {200}
 
 
+def test_the_carriers_beside_it_are_asked_as_ever():
+    """What is asked of them is due."""
+
+    async def crowd():
+        asked = [("POST", f"/simulator/rbm{MESSAGES}")] * CROWD
+        return await knock(Door(behind=True), asked)
+
+    assert {status for status, *_ in asyncio.run(crowd())} == {404}
+
+
 class Turns:
     """A loop of which a test says how late it comes to things."""
 

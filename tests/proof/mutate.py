@@ -63,6 +63,7 @@ WEBHOOKS = (
 )
 TRIGGERS = "tests/entrypoints/test_trigger_entries.py"
 TRAFFIC = "tests/entrypoints/test_traffic.py"
+BUSY = "tests/entrypoints/test_busy_machine.py"
 TOKENS = "tests/entrypoints/test_api_token.py"
 
 TARGETS: dict[str, tuple[str, ...]] = {
@@ -88,6 +89,8 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "backstop/edge/api.py Api._admit": (TOKENS,),
     "machine/traffic.py Traffic._entry": (TRAFFIC,),
     "machine/traffic.py Traffic._refusal": (TRAFFIC,),
+    "machine/traffic.py Traffic._accept": (BUSY,),
+    "machine/traffic.py _is_new": (BUSY,),
 }
 """What is broken, and the tests that have to notice."""
 
