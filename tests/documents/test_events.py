@@ -130,6 +130,8 @@ def say_everything(world):
     world.send(by_sms, contentMessage=CAROUSEL, messageTrafficType="TRANSACTION")
     world.settle()
     world.says(by_sms, text="2", channel="SMS")
+    # The answer is to the menu of the last SMS: another has none.
+    world.settle()
     world.send(by_sms, fallback={"media": ["https://example.com/a.png"]})
     world.settle()
 
