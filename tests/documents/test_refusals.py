@@ -93,7 +93,7 @@ PROVOKED = {
     "RBM-did-not-answer": silent,
     "too-large": too_large,
 }
-ELSEWHERE = {"no-token", "not-reached"}
+ELSEWHERE = {"no-token", "not-reached", "too-much-is-due"}
 
 
 def shown():

@@ -10,6 +10,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 
+from machine.documents import problems
 from machine.pace import LATE, LOOKS, PERIOD, Pace
 from machine.traffic import FEW, Traffic
 
@@ -90,7 +91,7 @@ async def knock(door, asked):
 
 @pytest.mark.parametrize("behind", [True, False])
 def test_where_more_is_due_than_can_be_done_few_messages_are_let_in(behind):
-    """The rest is told so in Google's shape, and when to ask again."""
+    """The rest is told so as the document shows it, and when to ask again."""
 
     async def crowd():
         door = Door(behind=behind)
@@ -105,7 +106,7 @@ def test_where_more_is_due_than_can_be_done_few_messages_are_let_in(behind):
     for status, headers, body in answers[entered - 1 :]:
         assert status == 503
         assert headers[b"retry-after"] == b"1"
-        assert json.loads(body)["error"]["status"] == "UNAVAILABLE"
+        assert json.loads(body) == problems.body(problems.TOO_MUCH)
 
 
 @pytest.mark.parametrize(

@@ -106,6 +106,7 @@ def _messages() -> Sequence[Operation]:
                     "opted out": problems.OPTED_OUT,
                 },
                 409: {"another body": problems.USED},
+                503: {"too much is due": problems.TOO_MUCH},
             },
         ),
         Operation(

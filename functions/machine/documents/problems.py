@@ -44,6 +44,11 @@ BUSY = Problem(
     headers={"Retry-After": "10"},
 )
 UNAVAILABLE = Problem(503, "try again", headers={"Retry-After": "1"})
+TOO_MUCH = Problem(
+    503,
+    "more is due than this machine can do at once; try again",
+    headers={"Retry-After": "1"},
+)
 SILENT = Problem(503, "RBM did not answer: outcome unknown, ask again")
 SILENT_TO_EVENT = Problem(
     503,
