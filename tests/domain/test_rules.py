@@ -201,6 +201,37 @@ class TestRule3:
 
         assert tale.message == before
 
+    @pytest.mark.parametrize("late", [Kind.SMS_RELEASED, Kind.SMS_THROTTLED])
+    def test_a_late_release_plans_no_try_beside_another(self, late):
+        """Two of them: the one that may go waits for ever for the one that may not."""
+        tale = unreachable()
+        tale.claim()
+        tale.hear(Kind.SMS_UNANSWERED, attempt=1)
+        while not tale.wants(Do.FALL_BACK):
+            tale.ring()
+        tale.claim()
+        again_at = tale.now + timedelta(seconds=30)
+        tale.hear(Kind.SMS_THROTTLED, attempt=2, again_at=again_at)
+
+        tale.hear(late, attempt=1)
+
+        (planned,) = tale.message.unfinished(Do.FALL_BACK)
+        assert planned.at == again_at
+
+    @pytest.mark.parametrize("late", [Kind.SMS_RELEASED, Kind.SMS_THROTTLED])
+    def test_a_late_release_plans_no_try_beside_one_under_way(self, late):
+        """What has been claimed since may well arrive."""
+        tale = unreachable()
+        tale.claim()
+        tale.hear(Kind.SMS_UNANSWERED, attempt=1)
+        while not tale.wants(Do.FALL_BACK):
+            tale.ring()
+        tale.claim()
+
+        tale.hear(late, attempt=1)
+
+        assert not tale.wants(Do.FALL_BACK)
+
     def test_a_full_queue_is_tried_again(self):
         """429 releases the attempt, and the watch takes it up later."""
         tale = unreachable(Policy.STRICT)

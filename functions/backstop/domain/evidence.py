@@ -32,6 +32,7 @@ from backstop.domain.steps import (
     revoke,
     revoke_once,
     tick,
+    wants_sms,
     with_rcs,
 )
 
@@ -169,7 +170,10 @@ def _sms_not_sent(message: Message, signal: Signal, now: datetime) -> Message:
     message = change_attempt(
         message, signal.attempt, lambda attempt: replace(attempt, released=True)
     )
-    return fall_back(message, now, not_before=again_at)
+    # A worker that stood still may say so when another try is planned, or under way.
+    return (
+        fall_back(message, now, not_before=again_at) if wants_sms(message) else message
+    )
 
 
 def _sms_unsent(message: Message, signal: Signal, now: datetime) -> Message:
