@@ -31,6 +31,16 @@ def unreachable(policy: Policy = Policy.CONFIRMED) -> Tale:
     return tale
 
 
+def unanswered() -> Tale:
+    """Return one whose first SMS request was not answered, and a second is due."""
+    tale = unreachable()
+    tale.claim()
+    tale.hear(Kind.SMS_UNANSWERED, attempt=1)
+    while not tale.wants(Do.FALL_BACK):
+        tale.ring()
+    return tale
+
+
 class TestRule1:
     """An SMS is never repeated because an unfinished action was found."""
 
@@ -102,11 +112,7 @@ class TestRule2:
 
     def test_doubt_about_a_lost_attempt_ends_nothing_while_another_is_under_way(self):
         """What becomes of the second is still to be heard."""
-        tale = unreachable()
-        tale.claim()
-        tale.hear(Kind.SMS_UNANSWERED, attempt=1)
-        while not tale.wants(Do.FALL_BACK):
-            tale.ring()
+        tale = unanswered()
         tale.claim()
 
         tale.hear(Kind.SMS_DOUBTED, attempt=1, event="doubt")
@@ -116,11 +122,7 @@ class TestRule2:
 
     def test_the_leg_is_as_far_as_its_furthest_attempt(self):
         """The first was heard of after the second was claimed."""
-        tale = unreachable()
-        tale.claim()
-        tale.hear(Kind.SMS_UNANSWERED, attempt=1)
-        while not tale.wants(Do.FALL_BACK):
-            tale.ring()
+        tale = unanswered()
         tale.claim()
 
         tale.hear(Kind.SMS_SENT, attempt=1, event="e")
@@ -129,21 +131,13 @@ class TestRule2:
 
     def test_no_receipt_is_awaited_for_a_lost_answer(self):
         """Nobody knows that it was ever taken; one may come all the same."""
-        tale = unreachable()
-        tale.claim()
-        tale.hear(Kind.SMS_UNANSWERED, attempt=1)
-        while not tale.wants(Do.FALL_BACK):
-            tale.ring()
+        tale = unanswered()
 
         assert {signal.kind for _at, signal in agenda(tale.message)} == {Kind.REPEAT}
 
     def test_a_lost_answer_is_handed_over_once(self):
         """Whatever is heard before the next claim asks for nothing more."""
-        tale = unreachable()
-        tale.claim()
-        tale.hear(Kind.SMS_UNANSWERED, attempt=1)
-        while not tale.wants(Do.FALL_BACK):
-            tale.ring()
+        tale = unanswered()
 
         assert tale.hear(Kind.RCS_TEXT, event="reply") == ()
 
@@ -204,11 +198,7 @@ class TestRule3:
     @pytest.mark.parametrize("late", [Kind.SMS_RELEASED, Kind.SMS_THROTTLED])
     def test_a_late_release_plans_no_try_beside_another(self, late):
         """Two of them: the one that may go waits for ever for the one that may not."""
-        tale = unreachable()
-        tale.claim()
-        tale.hear(Kind.SMS_UNANSWERED, attempt=1)
-        while not tale.wants(Do.FALL_BACK):
-            tale.ring()
+        tale = unanswered()
         tale.claim()
         again_at = tale.now + timedelta(seconds=30)
         tale.hear(Kind.SMS_THROTTLED, attempt=2, again_at=again_at)
@@ -221,11 +211,7 @@ class TestRule3:
     @pytest.mark.parametrize("late", [Kind.SMS_RELEASED, Kind.SMS_THROTTLED])
     def test_a_late_release_plans_no_try_beside_one_under_way(self, late):
         """What has been claimed since may well arrive."""
-        tale = unreachable()
-        tale.claim()
-        tale.hear(Kind.SMS_UNANSWERED, attempt=1)
-        while not tale.wants(Do.FALL_BACK):
-            tale.ring()
+        tale = unanswered()
         tale.claim()
 
         tale.hear(late, attempt=1)
