@@ -32,7 +32,6 @@ from backstop.domain.steps import (
     revoke,
     revoke_once,
     tick,
-    wants_sms,
     with_rcs,
 )
 
@@ -170,10 +169,7 @@ def _sms_not_sent(message: Message, signal: Signal, now: datetime) -> Message:
     message = change_attempt(
         message, signal.attempt, lambda attempt: replace(attempt, released=True)
     )
-    # A worker that stood still may say so when another try is planned, or under way.
-    return (
-        fall_back(message, now, not_before=again_at) if wants_sms(message) else message
-    )
+    return fall_back(message, now, not_before=again_at)
 
 
 def _sms_unsent(message: Message, signal: Signal, now: datetime) -> Message:

@@ -64,7 +64,6 @@ from backstop.domain.steps import (
     drop,
     fall_back,
     revoke_once,
-    wants_sms,
 )
 
 CLAIM_LIFE = timedelta(seconds=10)
@@ -183,7 +182,7 @@ def _decide(message: Message, now: datetime) -> Message:
         return revoke_once(drop(message, Do.CREATE), now)
     if decision.revoke:
         message = revoke_once(message, now)
-    if decision.sms and wants_sms(message):
+    if decision.sms:
         message = fall_back(message, now)
     if message.outcome is Outcome.PENDING:
         message = replace(message, rule=decision.rule)

@@ -87,6 +87,12 @@ def revoke_once(message: Message, now: datetime) -> Message:
 def fall_back(
     message: Message, now: datetime, *, not_before: datetime | None = None
 ) -> Message:
+    """Plan a try of the SMS, unless one is planned already, or under way.
+
+    A worker that stood still may ask for it long after others did.
+    """
+    if not _wants_sms(message):
+        return message
     message = replace(message, due_at=message.due_at or now)
     return add(
         message,
@@ -96,7 +102,7 @@ def fall_back(
     )
 
 
-def wants_sms(message: Message) -> bool:
+def _wants_sms(message: Message) -> bool:
     if message.unfinished(Do.FALL_BACK):
         return False
     return all(attempt.lost or not attempt.live for attempt in message.sms)
