@@ -14,7 +14,7 @@ from backstop import wiring
 from backstop.adapters.google import firestore, reaches, tasks
 from backstop.domain.event import Kind
 from backstop.settings import NEEDS, Settings, read_place
-from backstop.usecases.handle import SEND_TIMEOUT
+from backstop.usecases.actions import SEND_TIMEOUT
 
 FUNCTIONS = tuple(NEEDS)
 

@@ -6,6 +6,7 @@ LIFECYCLE = "backstop/domain/lifecycle.py"
 EVIDENCE = "backstop/domain/evidence.py"
 AGENDA = "backstop/domain/agenda.py"
 KEYWORDS = "backstop/domain/keywords.py"
+ACTIONS = "backstop/usecases/actions.py"
 HANDLE = "backstop/usecases/handle.py"
 
 EXPLAINED: Mapping[str, str] = {
@@ -32,11 +33,11 @@ EXPLAINED: Mapping[str, str] = {
     f"{KEYWORDS} _is_one_typo_from: turned: same < len(word)": (
         "only a word like the other is read so far, and then nothing is left of either"
     ),
-    f"{HANDLE} _send_sms: without ports.sms is None in "
+    f"{ACTIONS} _send_sms: without ports.sms is None in "
     "ports.sms is None or _is_late(ports, message, attempt)": (
         "only who can send claims, which the type of `ports.sms` leaves open"
     ),
-    f"{HANDLE} _send_sms: without now in message.due_at or now": (
+    f"{ACTIONS} _send_sms: without now in message.due_at or now": (
         "what was claimed was due before, which its type leaves open"
     ),
     f"{HANDLE} _is_told: all for: any((signal.event for signal in signals))": (

@@ -76,6 +76,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "backstop/domain/steps.py": CORE,
     "backstop/domain/agenda.py": CORE,
     "backstop/usecases/accept.py": LIFE,
+    "backstop/usecases/actions.py": LIFE,
     "backstop/usecases/handle.py": LIFE,
     "backstop/usecases/follow.py": LIFE,
     "backstop/providers/rbm/wire.py": WIRES,

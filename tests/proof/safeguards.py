@@ -142,7 +142,7 @@ RULES: Mapping[str, Row] = {
     "2: a claim expires": Simulated(
         "5",
         cut(
-            f"{USECASES}.handle:_is_late",
+            f"{USECASES}.actions:_is_late",
             "ports.clock.now() > claimed_at + CLAIM_LIFE",
             "False",
         ),
@@ -212,7 +212,7 @@ RULES: Mapping[str, Row] = {
     "8: a DELETE before the copy proves nothing": Simulated(
         "kept",
         cut(
-            f"{USECASES}.handle:_inconclusive",
+            f"{USECASES}.actions:_inconclusive",
             "Rcs.ACCEPTED in message.rcs",
             "True",
         ),
@@ -311,7 +311,7 @@ SAFEGUARDS: Mapping[str, Row] = {
     "re-check of DELIVERED": Simulated(
         "3",
         cut(
-            f"{USECASES}.handle:_is_late",
+            f"{USECASES}.actions:_is_late",
             "newest.rcs_state in ARRIVED",
             "False",
         ),
@@ -321,7 +321,7 @@ SAFEGUARDS: Mapping[str, Row] = {
     "re-check of consent": Simulated(
         "8",
         cut(
-            f"{USECASES}.handle:_send_sms",
+            f"{USECASES}.actions:_send_sms",
             "if _refuses(ports, message):",
             "if False:",
         ),

@@ -24,9 +24,10 @@ from backstop.domain.message import (
 from backstop.domain.signal import Kind, Signal
 from backstop.errors import Conflict, Refusal, Refused, Throttled, Unanswered
 from backstop.usecases.accept import Differs, OptedOut, accept
+from backstop.usecases.actions import SEND_TIMEOUT
 from backstop.usecases.consent import consent
 from backstop.usecases.follow import NotYet, cancel, ring
-from backstop.usecases.handle import SEND_TIMEOUT, handle
+from backstop.usecases.handle import handle
 from usecases.desk import AGENT, PHONE, START, Death, Desk
 
 Open = Callable[..., Desk]

@@ -11,7 +11,8 @@ from backstop.domain.event import Event
 from backstop.domain.message import Message, MessageId, message_key
 from backstop.domain.signal import Kind, Signal
 from backstop.ports import Ports, Stored, Timers
-from backstop.usecases.handle import SEND_TIMEOUT, handle
+from backstop.usecases.actions import SEND_TIMEOUT
+from backstop.usecases.handle import handle
 from backstop.usecases.lines import log_ring
 
 

@@ -14,7 +14,7 @@ from backstop.domain.reach import Lives, Reach
 from backstop.errors import Refusal, Refused, Unavailable
 from backstop.ports import Ports
 from backstop.usecases.accept import Order, accept
-from backstop.usecases.handle import RBM_BUDGET
+from backstop.usecases.actions import RBM_BUDGET
 
 LATE = timedelta(minutes=1)
 """A receipt that comes later than this after its message is news of the phone."""

@@ -3,7 +3,7 @@
 from backstop.domain.message import Json, message_key
 from backstop.errors import AlreadyExists, Unavailable
 from backstop.ports import Ports
-from backstop.usecases.handle import RBM_BUDGET
+from backstop.usecases.actions import RBM_BUDGET
 
 
 def tell(ports: Ports, *, agent: str, phone: str, event_id: str, body: Json) -> Json:
