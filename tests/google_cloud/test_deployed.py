@@ -10,7 +10,7 @@ import requests
 from contracts.waiting import until
 from google_cloud.conftest import LOOK
 from google_cloud.servers import start_alone
-from machine.google import TRIES
+from machine.bus import TRIES
 
 PATIENCE = 60.0
 DEADLINE = 606

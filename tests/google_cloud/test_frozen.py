@@ -11,8 +11,8 @@ from contextlib import contextmanager
 import pytest
 
 from google_cloud.test_deployed import until_outcome
+from machine.bus import FILTERS
 from machine.emulators import free_port
-from machine.google import FILTERS
 from machine.servers import Server
 
 BODY = {"contentMessage": {"text": "Your table is ready"}, "ttl": "600s"}

@@ -5,7 +5,7 @@ from backstop.domain.consent import KEPT, LONGEST_WORDING, Wish
 from backstop.domain.message import Closed, Do, Json, Outcome, Policy, Rcs, Sms, Traffic
 from backstop.domain.signal import Kind
 from backstop.domain.sms_text import LIMIT as SMS_TEXT_LIMIT
-from backstop.edge import api
+from backstop.edge import api, order
 from backstop.edge.asked import ID
 from backstop.providers.rbm import schema as rbm
 from machine.documents.forms import COUNT, STRING, TIME, Forms, thing, whole, words
@@ -119,7 +119,7 @@ def send_request(forms: Forms) -> Json:
 
 def fallback() -> Json:
     """Return what an app may say about the SMS."""
-    chosen = [each.value for each in Policy if each in api.CHOICES]
+    chosen = [each.value for each in Policy if each in order.CHOICES]
     url = {"type": "string", "pattern": "^https?://", "maxLength": LONGEST_MEDIA_URL}
     fields: Json = {
         "text": said(
@@ -146,10 +146,10 @@ def fallback() -> Json:
 
 
 def metadata() -> Json:
-    value = STRING | {"maxLength": api.METADATA_VALUE_LIMIT}
+    value = STRING | {"maxLength": order.METADATA_VALUE_LIMIT}
     return {
         "type": "object",
-        "maxProperties": api.METADATA_LIMIT,
+        "maxProperties": order.METADATA_LIMIT,
         "additionalProperties": value,
         "description": "The app's own notes, given back in every answer and outcome"
         " event.",
