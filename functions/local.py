@@ -43,11 +43,11 @@ def main() -> int:
     except (InUse, Incomplete, MissingError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
+    except (OSError, sqlite3.OperationalError) as error:
+        sys.stderr.write(f"STATE {state} cannot be used: {error}\n")
+        return 1
     except sqlite3.DatabaseError as error:
         sys.stderr.write(f"STATE {state} is damaged: {error}\n")
-        return 1
-    except (OSError, OverflowError) as error:
-        sys.stderr.write(f"Port {port} cannot be used: {error}\n")
         return 1
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -40,19 +40,20 @@ class Machine:
     ) -> None:
         """Bind the port and open the state.
 
-        Raises InUse, Incomplete, MissingError, and OSError for the port.
+        Raises InUse, Incomplete, MissingError, and OSError or sqlite3.Error for the
+        state.
         """
         platform = environ.get("PLATFORM", "")
         if platform not in {"", "google"}:
             raise Incomplete(f"PLATFORM {platform} is not google")
-        try:
-            state.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise Incomplete(f"STATE {state} cannot be used: {error}") from error
+        state.mkdir(parents=True, exist_ok=True)
         # Named, so that asyncio turns Nagle's delays off.
         self._socket = socket.socket(proto=socket.IPPROTO_TCP)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._socket.bind((host, port))
+        try:
+            self._socket.bind((host, port))
+        except (OSError, OverflowError) as error:
+            raise Incomplete(f"Port {port} cannot be used: {error}") from error
         reached = "127.0.0.1" if host == "0.0.0.0" else host  # noqa: S104 - compared
         self.url = f"http://{reached}:{self._socket.getsockname()[1]}"
         environ = DEFAULTS | carrier_settings(state, self.url) | dict(environ)

@@ -113,7 +113,7 @@ class Database:
     """
 
     def __init__(self, path: Path) -> None:
-        """Open *path*, creating it if need be. Raises InUse."""
+        """Open *path*, creating it if need be. Raises InUse, OSError, sqlite3.Error."""
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path
         self._lock = path.with_suffix(".lock").open("w")
@@ -124,6 +124,8 @@ class Database:
             raise InUse(f"{path} is in use by another Backstop; stop it first") from (
                 error
             )
+        # SQLite opens what may only be read, and would refuse every change later.
+        path.open("ab").close()
         # Taken and put back, so that as many are open as ever read at once.
         self._idle: deque[sqlite3.Connection] = deque()
         self._asked: dict[asyncio.AbstractEventLoop, list[_Item]] = {}
