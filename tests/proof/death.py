@@ -3,6 +3,7 @@
 import ctypes
 import os
 import resource
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
 from threading import Event
 from typing import Any
 
@@ -24,9 +26,15 @@ LIBRARY = ctypes.CDLL(None)
 PATIENCE = 60.0
 GRACE = 10.0
 """Seconds that a platform gives a process which it told to end."""
+FALLING = (
+    "SELECT count(*) FROM messages"
+    ' WHERE open AND CAST(state AS TEXT) LIKE \'%"overdue_at":"%\''
+)
 PR_CAPBSET_DROP, CAP_DAC_OVERRIDE = 24, 1
 POLICIES = ("STRICT", "PROMPT", "CONFIRMED", "HEDGE")
 PHONES: tuple[dict[str, bool], ...] = ({}, {"online": False}, {"rcs": False})
+TTLS = ("600s", "6s")
+"""Longer than the load lasts, and short enough for whole fallbacks in it."""
 
 
 class Running:
@@ -101,18 +109,33 @@ class Running:
     def call(self, method: str, path: str, body: Any = None) -> requests.Response:
         return requests.request(method, self.url + path, json=body, timeout=PATIENCE)
 
-    def is_whole(self) -> bool:
-        """Whether SQLite finds no fault with what the kill left."""
-        with sqlite3.connect(self.state / "backstop.db") as database:
+    def left(self) -> "Left":
+        """Look at a copy of what a kill left: whoever opens the file recovers it."""
+        with TemporaryDirectory() as folder:
+            for file in self.state.glob("backstop.db*"):
+                shutil.copy(file, folder)
+            database = sqlite3.connect(Path(folder) / "backstop.db")
             [(verdict,)] = database.execute("PRAGMA integrity_check")
-        database.close()
-        return bool(verdict == "ok")
+            [(falling,)] = database.execute(FALLING)
+            database.close()
+        return Left(whole=verdict == "ok", falling=falling)
 
 
 def _obey() -> None:
     """Take from root what lets it write where nobody may."""
     if sys.platform == "linux":
         LIBRARY.prctl(PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, 0, 0, 0)
+
+
+@dataclass(frozen=True)
+class Left:
+    """What a kill left: whether SQLite finds no fault, and how many were falling back.
+
+    Their deadline had passed, and they had no outcome.
+    """
+
+    whole: bool
+    falling: int
 
 
 @dataclass(frozen=True)
@@ -131,6 +154,7 @@ class Sent:
     name: str
     phone: str
     policy: str
+    ttl: str
     accepted: bool = False
 
 
@@ -166,8 +190,9 @@ class Load:
         """Send one message of a new phone. Returns whether it was accepted."""
         number = next(self._numbers)
         phone = f"+1555{2000000 + number}"
-        sent = Sent(f"m{number}", phone, POLICIES[number % 4])
+        ttl = TTLS[number // 12 % 2]
         profile = PHONES[number // 4 % 3]
+        sent = Sent(f"m{number}", phone, POLICIES[number % 4], ttl)
         self.sent.append(sent)
         try:
             if profile:
@@ -188,11 +213,11 @@ class Load:
             if not self.send():
                 stop.wait(0.02)
 
-    def _try(self, sent: Sent, *, ttl: str = "600s") -> None:
+    def _try(self, sent: Sent) -> None:
         body = {
             "contentMessage": {"text": sent.name},
             "messageTrafficType": "TRANSACTION",
-            "ttl": ttl,
+            "ttl": sent.ttl,
             "fallback": {"policy": sent.policy},
         }
         path = f"/v1/phones/{sent.phone}/agentMessages?messageId={sent.name}"
@@ -237,19 +262,24 @@ class Load:
             yield f"11: {sent.name} is FAILED, but the phone got {got}"
 
 
-def killed_again_and_again(state: Path, *, kills: int, seed: int) -> tuple[Load, int]:
-    """Return the load after so many kills, and how many files were not whole."""
+def killed_again_and_again(
+    state: Path, *, kills: int, seed: int
+) -> tuple[Load, list[Left]]:
+    """Return the load after so many kills, and what each of them left."""
     running = Running(state)
     load = Load(running, Random(seed))
-    broken_files = 0
+    lefts = []
     for _ in range(kills):
         said = running.start()
         assert not said, said
+        # So slow that a kill meets some who wait for their SMS to be taken.
+        running.call("PUT", "/simulator/carriers/bandwidth", {"delay": "0.2s"})
         load.run(0.05 + load.chance.random() * 0.6)
-        broken_files += not running.is_whole()
+        lefts.append(running.left())
     assert not running.start()
+    running.call("DELETE", "/simulator/carriers/bandwidth")
     load.again()
-    return load, broken_files
+    return load, lefts
 
 
 def told_to_end(state: Path, *, times: int, seed: int) -> tuple[Load, list[str]]:

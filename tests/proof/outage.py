@@ -218,7 +218,7 @@ class Outage:
                 phone = f"+15553{digit}{LEGS.index(leg)}{number:04}"
                 policy = POLICIES[number % len(POLICIES)]
                 ttl = "600s" if number % 8 < len(POLICIES) else "6s"
-                yield Sent(f"{phone[5:]}-{ttl}", phone, policy)
+                yield Sent(f"{phone[5:]}-{ttl}", phone, policy, ttl)
 
     def _healthy(self, leg: str) -> Sent:
         return next(s for s in self.load.sent if s.phone[7] == str(LEGS.index(leg)))
@@ -226,7 +226,7 @@ class Outage:
     def _send(self, sent: Sent) -> None:
         began = time.monotonic()
         try:
-            self.load._try(sent, ttl=sent.name.rpartition("-")[2])
+            self.load._try(sent)
         except RequestException:
             self.load.refusals.append("nothing")
         self.slowest = max(self.slowest, time.monotonic() - began)

@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from backstop.domain.message import message_key
 from proof.death import Load, Running, Sent
@@ -50,8 +49,8 @@ class Noting(Load):
     journal: Path
     answered: dict[str, int]
 
-    def _try(self, sent: Sent, **more: Any) -> None:
-        super()._try(sent, **more)
+    def _try(self, sent: Sent) -> None:
+        super()._try(sent)
         if sent.accepted:
             self.answered[sent.name] = self.journal.stat().st_size
 

@@ -254,12 +254,12 @@ def take_away(proof: Proof) -> None:
 def kill(proof: Proof) -> None:
     kills = _runs(proof.size // 200, 3, MOST_KILLS)
     with timed(f"{kills} kills of the real process"), TemporaryDirectory() as folder:
-        load, files = killed_again_and_again(
+        load, lefts = killed_again_and_again(
             Path(folder) / "state", kills=kills, seed=proof.seed
         )
         for how in load.broken():
             proof.violated(*_split(how))
-        for _ in range(files):
+        for _ in [left for left in lefts if not left.whole]:
             proof.violated("1", "a killed process left a file that is not whole")
         load.running.kill()
     accepted = sum(sent.accepted for sent in load.sent)
@@ -267,6 +267,7 @@ def kill(proof: Proof) -> None:
     slowest = load.running.slowest_start
     proof.notes.append(
         f"{kills:,} kills, {accepted:,} messages accepted meanwhile, none lost;"
+        f" {sum(left.falling for left in lefts):,} met falling back;"
         f" slowest start {slowest:.1f} s"
     )
 
