@@ -21,7 +21,9 @@ from typing import Any
 
 import requests
 
-ROOT = Path(__file__).parents[2]
+from backstop.domain.times import parse_time
+
+LOCAL = Path(__file__).parents[2] / "functions" / "local.py"
 LIBRARY = ctypes.CDLL(None)
 PATIENCE = 60.0
 GRACE = 10.0
@@ -40,9 +42,16 @@ TTLS = ("600s", "6s")
 class Running:
     """`make run`, on a port and a state of its own."""
 
-    def __init__(self, state: Path, environ: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        state: Path,
+        environ: Mapping[str, str] | None = None,
+        *,
+        program: Path = LOCAL,
+    ) -> None:
         self.state = state
         self.environ = environ or {}
+        self._program = program
         self.url = ""
         self.slowest_start = 0.0
         self.slowest_end = 0.0
@@ -53,7 +62,7 @@ class Running:
         """Start it. Returns "" once it serves, else what it said instead."""
         began = time.monotonic()
         self._process = subprocess.Popen(
-            [sys.executable, ROOT / "functions" / "local.py"],
+            [sys.executable, self._program],
             env={
                 **os.environ,
                 **self.environ,
@@ -155,6 +164,7 @@ class Sent:
     phone: str
     policy: str
     ttl: str
+    online: bool = True
     accepted: bool = False
 
 
@@ -192,7 +202,8 @@ class Load:
         phone = f"+1555{2000000 + number}"
         ttl = TTLS[number // 12 % 2]
         profile = PHONES[number // 4 % 3]
-        sent = Sent(f"m{number}", phone, POLICIES[number % 4], ttl)
+        online = profile.get("online", True)
+        sent = Sent(f"m{number}", phone, POLICIES[number % 4], ttl, online)
         self.sent.append(sent)
         try:
             if profile:
@@ -245,9 +256,11 @@ class Load:
             if sent.accepted:
                 yield f"1: {sent.name} was accepted and is not there"
             return
-        outcome = answer.json()["delivery"]["outcome"]
+        told = answer.json()["delivery"]
+        outcome = told["outcome"]
         phone = self.running.call("GET", f"/simulator/phones/{sent.phone}").json()
-        got = [item["channel"] for item in phone["inbox"] if item["text"] == sent.name]
+        inbox = [item for item in phone["inbox"] if item["text"] == sent.name]
+        got = [item["channel"] for item in inbox]
         rcs, sms = got.count("RCS"), got.count("SMS")
         if outcome == "PENDING":
             yield f"1: {sent.name} has no outcome"
@@ -255,8 +268,13 @@ class Load:
             yield f"2: {sent.name} was shown twice"
         if sms > (1 if sent.policy == "STRICT" else 2):
             yield f"5: {sent.name} was texted {sms} times under {sent.policy}"
-        told = {"DELIVERED_RCS": (1, 0), "DELIVERED_SMS": (0, 1)}.get(outcome)
-        if told and told != (rcs, min(sms, 1)):
+        if not sent.online and sent.policy != "HEDGE":
+            deadline = parse_time(told["deadline"])
+            texts = [item for item in inbox if item["channel"] == "SMS"]
+            if any(parse_time(text["receivedAt"]) < deadline for text in texts):
+                yield f"6: {sent.name} was texted before its deadline"
+        meant = {"DELIVERED_RCS": (1, 0), "DELIVERED_SMS": (0, 1)}.get(outcome)
+        if meant and meant != (rcs, min(sms, 1)):
             yield f"11: {sent.name} is {outcome}, but the phone got {got}"
         if outcome == "FAILED" and got:
             yield f"11: {sent.name} is FAILED, but the phone got {got}"

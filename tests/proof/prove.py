@@ -37,6 +37,7 @@ PROMISES = {
     "3": "No SMS after a delivery we knew of",
     "4": "The RCS copy is called back first",
     "5": "At most one SMS",
+    "6": "On time",
     "7": "Order does not matter",
     "8": "Nobody is texted against their word",
     "9": "Only the real carriers are believed",

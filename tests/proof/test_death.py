@@ -1,16 +1,18 @@
 """SIGKILL under load, full disks, broken files and jumping clocks lose nothing."""
 
-import json
 import secrets
 import signal
 import sqlite3
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
 
 import pytest
 
+from backstop.domain.times import parse_time
 from proof.death import Load, Running, killed_again_and_again, soaked, told_to_end
 
 KILLS = 10
@@ -165,16 +167,36 @@ def test_a_truncated_file_is_no_success(running: Running, load: Load):
 
 
 @pytest.mark.parametrize("hours", [1, -1])
-def test_a_clock_that_jumps(running: Running, load: Load, hours: int):
-    """An hour each way, while nobody looks: late at worst, never lost."""
-    assert not running.start()
-    for _ in range(12):
-        load.send()
-    running.kill()
-    file = running.state / "clock.json"
-    kept = json.loads(file.read_text())
-    kept["virtual"] += 3600 * hours
-    file.write_text(json.dumps(kept))
-    assert not running.start()
+def test_a_clock_that_jumps(tmp_path: Path, hours: int):
+    """An hour each way, under load and once more while dead: late at worst."""
+    off = tmp_path / "off"
+    program = Path(__file__).with_name("off_clock.py")
+    running = Running(tmp_path / "state", {"OFF": str(off)}, program=program)
+    load = Load(running, Random(1))
 
-    assert load.broken() == []
+    def jump_to(hour: int) -> None:
+        draft = off.with_suffix(".new")
+        draft.write_text(str(3600 * hour))
+        draft.replace(off)
+
+    def now() -> datetime:
+        return parse_time(running.call("GET", "/simulator/clock").json()["now"])
+
+    jump_to(0)
+    assert not running.start()
+    with ThreadPoolExecutor(4) as apps:
+        for number, _ in enumerate(apps.map(lambda _: load.send(), range(100))):
+            if number == 50:
+                before = now()
+                jump_to(hours)
+                moved = now() - before
+    running.kill()
+    jump_to(2 * hours)
+    assert not running.start()
+    broken = load.broken()
+    running.kill()
+
+    # Backward, Backstop's clock waits for the machine's.
+    assert moved // timedelta(hours=1) == max(hours, 0)
+    assert all(sent.accepted for sent in load.sent)
+    assert broken == []
