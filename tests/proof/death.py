@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 from random import Random
@@ -33,6 +33,9 @@ FALLING = (
     ' WHERE open AND CAST(state AS TEXT) LIKE \'%"overdue_at":"%\''
 )
 PR_CAPBSET_DROP, CAP_DAC_OVERRIDE = 24, 1
+SPARE = 16
+"""Files and threads that pools may open later than others."""
+GROWTH = 0.05
 POLICIES = ("STRICT", "PROMPT", "CONFIRMED", "HEDGE")
 PHONES: tuple[dict[str, bool], ...] = ({}, {"online": False}, {"rcs": False})
 TTLS = ("600s", "6s")
@@ -149,11 +152,12 @@ class Left:
 
 @dataclass(frozen=True)
 class Use:
-    """Kilobytes, threads and open files of a process."""
+    """Kilobytes, threads and open files of a process, after so many messages."""
 
     memory: int
     threads: int
     files: int
+    messages: int = 0
 
 
 @dataclass
@@ -328,5 +332,25 @@ def soaked(state: Path, *, seconds: float, seed: int) -> tuple[Load, list[Use]]:
     for _ in range(5):
         load.run(seconds / 5, how=None)
         running.call("POST", "/simulator/clock", {"advance": "1200s"})
-        uses.append(running.use())
+        uses.append(replace(running.use(), messages=len(load.sent)))
     return load, uses
+
+
+def kept(uses: list[Use]) -> tuple[str, list[str]]:
+    """Return what stayed of the messages since the third look, and what is too much.
+
+    Until then pools and caches fill.
+    """
+    begin, end = uses[2], uses[-1]
+    messages, memory = end.messages - begin.messages, end.memory - begin.memory
+    wrong = []
+    if end.files > begin.files + SPARE or end.threads > begin.threads + SPARE:
+        wrong.append(f"it holds {end}, and held {begin}")
+    if memory > GROWTH * begin.memory:
+        wrong.append(f"it keeps {memory / messages:.1f} kB of each message")
+    note = (
+        f"{messages:,} messages after {begin.messages:,} of warming up:"
+        f" {memory / messages:+.1f} kB each, {memory / begin.memory:+.1%};"
+        f" {end.files - begin.files:+} files, {end.threads - begin.threads:+} threads"
+    )
+    return note, wrong

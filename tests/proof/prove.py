@@ -20,7 +20,7 @@ from machine import Machine
 from proof import attack, doors
 from proof.canaries import told
 from proof.clockwork import overslept, rung
-from proof.death import killed_again_and_again, soaked, told_to_end
+from proof.death import kept, killed_again_and_again, soaked, told_to_end
 from proof.letters import broken_hour
 from proof.orders import begun, ends, multisets
 from proof.outage import Outage
@@ -70,11 +70,6 @@ MOST_FAR = 1_000_000
 MOST_LETTERS = 668
 MOST_OUTAGE = 600.0
 MOST_SOAK = 1800.0
-
-SPARE = 16
-"""Files and threads that pools may open later than others."""
-
-GROWTH = 0.05
 
 
 @dataclass
@@ -425,14 +420,7 @@ def soak(proof: Proof) -> None:
     with timed(f"a soak of {seconds:.0f} s"), TemporaryDirectory() as folder:
         load, uses = soaked(Path(folder) / "state", seconds=seconds, seed=proof.seed)
         load.running.kill()
-    begin, last = uses[2], uses[-1]
-    growth = last.memory / begin.memory - 1
-    wrong = []
-    if last.files > begin.files + SPARE or last.threads > begin.threads + SPARE:
-        wrong.append(f"it holds {last}, and held {begin}")
-    if growth > GROWTH:
-        wrong.append(f"its memory grew by {growth:.1%} in two fifths of the time")
-    note = f"{len(load.sent):,} messages, +{growth:.1%}, {last.files} files"
+    note, wrong = kept(uses)
     proof.part("C10", len(load.sent), wrong, note)
 
 
