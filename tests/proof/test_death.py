@@ -91,7 +91,7 @@ def test_a_full_disk_is_refused_and_survived(running: Running, load: Load):
     assert not running.start()
     running.limit(400_000)
     while load.send():
-        assert len(load.sent) < 2000, "the disk never became full"
+        assert len(load.sent) < 200, "the disk never became full"
     for _ in range(5):
         assert not load.send()
     running.limit()
