@@ -38,7 +38,7 @@ SPARE = 16
 GROWTH = 0.05
 POLICIES = ("STRICT", "PROMPT", "CONFIRMED", "HEDGE")
 PHONES: tuple[dict[str, bool], ...] = ({}, {"online": False}, {"rcs": False})
-TTLS = ("600s", "6s")
+TTLS = ("600s", "3s")
 """Longer than the load lasts, and short enough for whole fallbacks in it."""
 
 
