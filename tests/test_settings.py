@@ -43,6 +43,11 @@ WRONG = {
     "a callback without a password": {"BANDWIDTH_CALLBACKS": "user"},
     "a callback with an empty password": {"BANDWIDTH_CALLBACKS": "user:"},
     "a duration without a unit": {"GRACE": "60"},
+    **{
+        f"{name} of {given!r}": {name: given}
+        for name in ("RBM_CLIENT_TOKENS", "BANDWIDTH_CALLBACKS")
+        for given in ("", " ", ",", " , ,")
+    },
 }
 
 
@@ -79,8 +84,8 @@ def test_the_region_is_a_prefix_of_the_host(region: str, host: str):
 
 
 def test_secrets_may_be_two_while_one_is_rotated():
-    """Both are live, each whole."""
-    settings = read(RBM_CLIENT_TOKENS="old,new", BANDWIDTH_CALLBACKS="a:1,b:2:3")
+    """Both are live, each whole, also with a space between them."""
+    settings = read(RBM_CLIENT_TOKENS="old, new", BANDWIDTH_CALLBACKS="a:1, b:2:3")
 
     assert settings.rbm_client_tokens == (b"old", b"new")
     assert settings.bandwidth_callbacks == (("a", "1"), ("b", "2:3"))

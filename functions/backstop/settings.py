@@ -217,7 +217,11 @@ class _Reader:
         return default or ""
 
     def words(self, name: str) -> list[str]:
-        return [word for word in self.text(name).split(",") if word]
+        text = self.text(name)
+        words = [word for part in text.split(",") if (word := part.strip())]
+        if text and not words:
+            self._wrong.append(f"{name} is missing: it holds nothing but commas")
+        return words
 
     def json(self, name: str) -> Any:
         text = self.text(name)
