@@ -34,7 +34,7 @@ DATA = encode(
         "eventId": "forged-1",
         "sendTime": "2026-04-05T12:00:00.123456Z",
         "agentId": "demo_agent@rbm.goog",
-        "text": CANARY,
+        "text": CANARY.ljust(423, "."),
     }
 )
 RECEIPT = encode(
@@ -430,7 +430,7 @@ def believed_changes(others: int, seed: int) -> Iterator[str]:
     tokens, good, chance = (CLIENT_TOKEN.encode(),), sign(DATA).encode(), Random(seed)
     cases = [(data, good) for data in flips(DATA)]
     cases += [(DATA, signature) for signature in flips(good)]
-    for _ in range(others):
+    while len(cases) < FLIPS + others:
         pair = [DATA, good]
         which = chance.randrange(2)
         pair[which] = _changed(chance, pair[which])

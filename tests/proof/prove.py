@@ -312,7 +312,7 @@ def attacked(proof: Proof) -> None:
 
 def changed(proof: Proof) -> None:
     """Each bit, and bytes cut off, added and exchanged, of what RBM signed."""
-    others = _runs(proof.size // 4, 200, 5000)
+    others = _runs(proof.size // 4, 5000, 100_000)
     with timed("changed bits and bytes"):
         believed = list(attack.believed_changes(others, proof.seed))
     proof.part("S2", attack.FLIPS + others, believed)
