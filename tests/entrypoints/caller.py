@@ -14,6 +14,7 @@ WORDS = "Hush, these words are nobody's business"
 BODY = {"contentMessage": {"text": WORDS}, "ttl": "600s"}
 CLIENT_TOKEN = "local-client-token"
 CREDENTIALS = ("local-callback", "local-callback-password")
+API_TOKEN = "the-api-token"
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,9 @@
 import pytest
 
-from entrypoints.caller import BODY, MESSAGES, check_refusal
+from entrypoints.caller import API_TOKEN as TOKEN
+from entrypoints.caller import BODY, MESSAGES, check_refusal, encode
 from entrypoints.test_trigger_entries import push
-
-TOKEN = "the-api-token"
+from proof.attack import forged_tokens, refused
 
 STRANGERS = {
     "nothing": None,
@@ -69,6 +69,21 @@ def test_the_token_opens_the_api(call):
 def test_only_the_platform_calls_the_triggers(call, path, body, stranger):
     """A stranger's ring or event is a 403."""
     check_refusal(call("POST", path, body, headers(stranger)), 403)
+
+
+GUARDED = {
+    "send": (MESSAGES, BODY, 401),
+    **{name: (*call, 403) for name, call in PLATFORM.items()},
+}
+
+
+@pytest.mark.parametrize(("path", "body", "status"), GUARDED.values(), ids=GUARDED)
+def test_no_forged_form_of_the_token_is_believed(call, path, body, status):
+    """Each attempt is a short refusal, and together they change nothing."""
+    made, wrong = refused(call, forged_tokens(path, encode(body)), (400, status))
+
+    assert wrong == []
+    assert made >= 60
 
 
 @pytest.mark.parametrize(("path", "body"), PLATFORM.values(), ids=PLATFORM)

@@ -3,8 +3,8 @@
 import hmac
 import json
 from base64 import b64encode, urlsafe_b64encode
-from collections.abc import Callable, Iterator
-from hashlib import sha512
+from collections.abc import Callable, Iterable, Iterator
+from hashlib import sha256, sha512
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from backstop.providers.rbm import wire as rbm
 from entrypoints.caller import (
+    API_TOKEN,
     CLIENT_TOKEN,
     CREDENTIALS,
     PHONE,
@@ -27,6 +28,9 @@ from entrypoints.caller import (
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 CANARY = "canary-text-never-echoed"
+SHORT = 300
+"""Bytes that no refusal fills."""
+
 DATA = encode(
     {
         "senderPhoneNumber": PHONE,
@@ -225,6 +229,103 @@ def forged_credentials() -> Iterator[Attempt]:
     )
 
 
+def forged_tokens(path: str, body: bytes) -> Iterator[Attempt]:
+    """Yield what is not the app's `Authorization`, wherever it stands."""
+    token = API_TOKEN
+    raw, good = token.encode(), f"Bearer {token}"
+    encoded = b64encode(raw).decode()
+    claims = urlsafe_b64encode(encode({"sub": "app", "exp": 4102444800})).decode()
+    unsigned = urlsafe_b64encode(encode({"alg": "none"})).decode()
+    forms: dict[str, str | bytes] = {
+        "empty": "",
+        "bare": token,
+        "the scheme alone": "Bearer",
+        "no space": f"Bearer{token}",
+        "two spaces": f"Bearer  {token}",
+        "a tab": f"Bearer\t{token}",
+        "a colon": f"Bearer: {token}",
+        "an equals sign": f"Bearer={token}",
+        "the scheme twice": f"Bearer {good}",
+        "quoted": f'Bearer "{token}"',
+        "named": f"Bearer token={token}",
+        "two, the bad first": f"Bearer bad, {good}",
+        "two, the good first": f"{good}, Bearer bad",
+        "two, by semicolon": f"{good};{good}",
+        "one letter less": good[:-1],
+        "one letter more": good + "x",
+        "the first half": good[: len(good) // 2],
+        "twice": good + token,
+        "reversed": f"Bearer {token[::-1]}",
+        "upper case": f"Bearer {token.upper()}",
+        "title case": f"Bearer {token.title()}",
+        "a space inside": f"Bearer {token[:5]} {token[5:]}",
+        "a NUL's name": good + "%00",
+        "escaped": "Bearer " + token.replace("-", "%2D"),
+        "a comma behind": good + ",",
+        "its base64": f"Bearer {encoded}",
+        "its hexadecimal": f"Bearer {raw.hex()}",
+        "its digest": f"Bearer {sha256(raw).hexdigest()}",
+        "UTF-16": good.encode("utf-16-le").replace(b"\0", b"\x7f"),
+        "full-width": b"Bearer " + token.translate({97: 0xFF41}).encode(),
+        "a byte-order mark": b"Bearer \xef\xbb\xbf" + raw,
+        "an umlaut behind": good.encode() + "ü".encode(),
+        "an umlaut alone": "Bearer ü".encode(),
+        "high bytes": bytes(byte | 0x80 for byte in good.encode()),
+        "no text": b"Bearer \xff",
+        "a long one": "Bearer " + "A" * 50_000,
+        "nobody's signature": f"Bearer {unsigned}.{claims}.",
+        "RBM's token": f"Bearer {CLIENT_TOKEN}",
+        "Bandwidth's password": f"Bearer {CREDENTIALS[1]}",
+        "Bandwidth's credentials": basic(),
+        "as a password": basic("app", token),
+        "as a user": basic(token, ""),
+    }
+    for scheme in ("Basic", "Digest", "Token", "Negotiate", "bearer", "BEARER", "None"):
+        forms[f"another scheme: {scheme}"] = f"{scheme} {token}"
+    for word in ("None", "null", "undefined", "true", "*", "0", "[]", "' or ''='"):
+        forms[f"the word {word}"] = f"Bearer {word}"
+    for at in range(len(token)):
+        wrong = token[:at] + chr(ord(token[at]) ^ 1) + token[at + 1 :]
+        forms[f"another letter: {at}"] = f"Bearer {wrong}"
+    for name, form in forms.items():
+        yield name, path, body, [("authorization", form)]
+    yield "none", path, body, []
+    bad_first: list[tuple[str, str | bytes]] = [
+        ("authorization", "Bearer bad"),
+        ("authorization", good),
+    ]
+    yield "a bad one first", path, body, bad_first
+    for header in ("x-authorization", "proxy-authorization", "x-api-key"):
+        yield f"where it stands: {header}", path, body, [(header, good)]
+    cookie = ("cookie", f"authorization={good}")
+    yield "where it stands: a cookie", path, body, [cookie]
+    for name in ("access_token", "token", "key", "authorization"):
+        query = f"{path}?{name}={token}"
+        yield f"where it stands: the query's {name}", query, body, []
+
+
+def refused(
+    call: Caller, attempts: Iterable[Attempt], statuses: Iterable[int] = (400, 401, 403)
+) -> tuple[int, list[str]]:
+    """Return how many attempts a client could make, and what was wrong after all.
+
+    Each is answered by a short refusal, and together they change nothing.
+    """
+    right = {*statuses, 431}
+    before = call.left_behind()
+    made, wrong = 0, list[str]()
+    for one in attempts:
+        answer = attempt(call, one)
+        made += answer is not None
+        if answer and answer.status not in right:
+            wrong.append(f"{one[0]} was answered {answer.status}")
+        if answer and (len(answer.raw) >= SHORT or not is_quiet(answer)):
+            wrong.append(f"{one[0]} was told {answer.raw[:SHORT]!r}")
+    if call.left_behind() != before:
+        wrong.append("something forged left something behind")
+    return made, wrong
+
+
 def attempt(call: Caller, one: Attempt) -> Answer | None:
     """Make one attempt; None if no client could send it, or read on to the end.
 
@@ -251,7 +352,7 @@ def attempt(call: Caller, one: Attempt) -> Answer | None:
 def is_quiet(answer: Answer) -> bool:
     """Whether an answer tells nothing: no trace, no word of what was sent."""
     told = answer.raw
-    secrets = (CLIENT_TOKEN, *CREDENTIALS, CANARY)
+    secrets = (CLIENT_TOKEN, *CREDENTIALS, API_TOKEN, CANARY)
     inside = (b"Traceback", b".py", *(secret.encode() for secret in secrets))
     return not any(word in told for word in inside)
 

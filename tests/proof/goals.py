@@ -276,8 +276,13 @@ GOALS: dict[str, Goal] = {
     ),
     "S1": Goal(
         "forgeries",
-        (f"{ATTACK}::test_nothing_forged_is_believed",),
-        "at least 60 at each webhook",
+        (
+            f"{ATTACK}::test_nothing_forged_is_believed",
+            "tests/entrypoints/test_api_token.py::test_no_forged_form_of_the_token_is_believed",
+        ),
+        "at least 60 at each webhook, and at `/v1` and each trigger of a machine with a"
+        " token; on Google Cloud IAM alone stands before those four, and S17 holds its"
+        " grants",
         ("attacked", "take_away"),
     ),
     "S2": Goal(
