@@ -6,6 +6,7 @@ import json
 from base64 import b64encode
 from dataclasses import dataclass
 from email.message import Message as Headers
+from time import monotonic
 from typing import Any
 
 PHONE = "+15551230001"
@@ -31,10 +32,14 @@ class Answer:
 
 
 class Caller:
-    """Calls one machine, and looks at what a call left behind."""
+    """Calls one machine, and looks at what a call left behind.
+
+    `slowest` is how many seconds the longest call took: told, never judged.
+    """
 
     def __init__(self, local: Any) -> None:
         self.local = local
+        self.slowest = 0.0
         self.port = int(local.url.rpartition(":")[2])
 
     def __call__(
@@ -49,12 +54,14 @@ class Caller:
         """Send one request; a body that is no bytes goes as JSON."""
         raw = body if body is None or isinstance(body, bytes) else encode(body)
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=wait)
+        began = monotonic()
         try:
             connection.request(method, path, raw, headers or {})
             response = connection.getresponse()
             return Answer(response.status, response.headers, response.read())
         finally:
             connection.close()
+            self.slowest = max(self.slowest, monotonic() - began)
 
     def left_behind(self) -> tuple[list[str], list[int], list[tuple[Any, ...]]]:
         """Return all that is stored, published and armed."""

@@ -481,29 +481,36 @@ def check_send(call: Caller) -> Callable[[bytes], None]:
 
 
 def check_webhook(call: Caller) -> Callable[[bytes], None]:
-    """What is signed is published; what is not is refused; nothing breaks."""
+    """What is signed is published; what is not is refused, and is no event."""
 
     def one(raw: bytes) -> None:
-        good = call("POST", "/webhook", envelope(raw), {"x-goog-signature": sign(raw)})
+        signed: dict[str, str | bytes] = {"x-goog-signature": sign(raw)}
+        forged: dict[str, str | bytes] = {"x-goog-signature": sign(raw, "another")}
+        good = call("POST", "/webhook", envelope(raw), signed)
         assert good.status == 200, good.raw
-        bad = call("POST", "/webhook", raw, {"x-goog-signature": sign(raw)})
-        assert bad.status in {400, 401}, bad.raw
         assert is_quiet(good)
-        assert is_quiet(bad)
+        since = call.newest_event()
+        for body, headers in ((raw, signed), (envelope(raw), forged)):
+            bad = call("POST", "/webhook", body, headers)
+            assert bad.status in {400, 401}, bad.raw
+            assert is_quiet(bad)
+        assert call.newest_event() == since
 
     return one
 
 
 def check_sms_webhook(call: Caller) -> Callable[[bytes], None]:
-    """Whatever an authorised callback holds is news; a stranger's never is."""
+    """Whatever an authorised callback holds is news; a stranger's is no event."""
 
     def one(raw: bytes) -> None:
         good = call("POST", "/sms_webhook", raw, {"authorization": basic()})
         assert good.status == 200, good.raw
+        assert is_quiet(good)
+        since = call.newest_event()
         bad = call("POST", "/sms_webhook", raw, {"authorization": basic("a", "b")})
         assert bad.status == 401, bad.raw
-        assert is_quiet(good)
         assert is_quiet(bad)
+        assert call.newest_event() == since
 
     return one
 

@@ -42,6 +42,8 @@ WIDTH = 8
 ALL = 10**6
 
 Wrong = Iterator[str]
+Thrown = tuple[str, bytes, dict[str, str | bytes]]
+"""What it is, the body and the headers."""
 
 
 def wide(work: Any, items: Iterable[Any]) -> list[Any]:
@@ -308,17 +310,40 @@ def _odd_paths(call: Caller) -> Wrong:
                 yield f"{path!r} was answered {answer.status}"
 
 
-def rude(machine: Machine, tries: int) -> Wrong:
+def rude(call: Caller, tries: int) -> Wrong:
     """S3: what no fuzzer of payloads sends: methods, lengths, depths and bombs."""
-    call = Caller(machine)
     for _ in range(max(1, tries // ROUND)):
         for door in DOORS:
+            since = call.newest_event()
             yield from _odd_requests(call, door)
+            if call.newest_event() != since:
+                yield f"odd requests at {door} became events"
             for raw in _shapes():
-                for headers in ({}, _proof(door, raw)):
-                    answer = call("POST", door, raw, headers, wait=30)
-                    if answer.status >= 500 or not is_quiet(answer):
-                        yield f"{raw[:20]!r} at {door} was answered {answer.status}"
+                for how, body, headers in _dressed(door, raw):
+                    yield from _thrown(call, door, (how, body, headers))
+
+
+def _dressed(door: str, raw: bytes) -> Iterator[Thrown]:
+    """Yield *raw* as anybody may send it, and as only a carrier can."""
+    yield "bare", raw, {}
+    proof = _proof(raw)
+    if door == "/webhook":
+        yield "signed but bare", raw, proof
+        yield "proved", envelope(raw), proof
+    else:
+        yield "proved" if door == "/sms_webhook" else "with proofs", raw, proof
+
+
+def _thrown(call: Caller, door: str, thrown: Thrown) -> Wrong:
+    """Send one: what is proved is taken, if it is not too long, and else no event."""
+    how, body, headers = thrown
+    since = call.newest_event()
+    answer = call("POST", door, body, headers, wait=30)
+    right = {200, 413} if how == "proved" else range(400, 500)
+    if answer.status not in right or not is_quiet(answer):
+        yield f"{body[:20]!r}, {how}, at {door} was answered {answer.status}"
+    if answer.status != 200 and call.newest_event() != since:
+        yield f"{body[:20]!r}, {how}, at {door} was refused and is an event"
 
 
 def _odd_requests(call: Caller, door: str) -> Wrong:
@@ -343,7 +368,7 @@ def _shapes() -> Iterator[bytes]:
     yield b" " * 300_000
 
 
-def _proof(door: str, raw: bytes) -> dict[str, str | bytes]:
+def _proof(raw: bytes) -> dict[str, str | bytes]:
     return {
         "x-goog-signature": sign(raw),
         "authorization": basic(),

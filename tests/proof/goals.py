@@ -303,7 +303,9 @@ GOALS: dict[str, Goal] = {
             f"{DOORS}::test_rudeness_is_refused",
             "tests/documents/test_fuzz.py::test_fuzz",
         ),
-        "100 mutants a door -> N / 20, up to 100,000; memory is measured by C10",
+        "100 mutants a door, new ones each time -> N / 20, up to 100,000: 2,000 would"
+        " take `make test` a minute more; a refused one is no event; every rude body"
+        " also signed; the slowest answer is only printed; memory is measured by C10",
         ("attacked", "at_the_doors"),
     ),
     "S4": Goal(

@@ -303,7 +303,8 @@ def attacked(proof: Proof) -> None:
     proof.tested(("9",), forged)
     proof.tested(("10", "bug"), examples * len(attack.FUZZED))
     proof.notes.append(
-        f"{forged} forgeries, {examples * len(attack.FUZZED):,} mutated payloads"
+        f"{forged} forgeries, {examples * len(attack.FUZZED):,} mutated payloads;"
+        f" slowest answer {call.slowest:.1f} s"
     )
 
 
@@ -319,7 +320,6 @@ def at_the_doors(proof: Proof) -> None:
     """Each in a Backstop of its own: what one leaves behind is not another's."""
     size, seed = proof.size, proof.seed
     rounds: dict[str, tuple[int, Callable[[Machine, int, Path], Iterable[str]]]] = {
-        "S3": (_runs(size // 40, 1, 100_000), lambda m, n, _log: doors.rude(m, n)),
         "S4": (_runs(size // 100, 80, 1000), lambda m, n, _log: doors.lists(m, n)),
         "S5": (
             _runs(size // 400, 15, 3000),
@@ -339,6 +339,11 @@ def at_the_doors(proof: Proof) -> None:
         ):
             wrong = list(tried(machine, runs, Path(folder) / "log.jsonl"))
             proof.part(goal, runs, wrong)
+    requests = _runs(size // 40, doors.ROUND, 100_000)
+    with timed("S3 rude requests"), standstill() as machine:
+        call = Caller(machine)
+        wrong = list(doors.rude(call, requests))
+    proof.part("S3", requests, wrong, f"slowest answer {call.slowest:.1f} s")
     requests = _runs(size // 4, 120, 10_000)
     with timed("S8 secrets change"), TemporaryDirectory() as folder:
         wrong = list(doors.rotated(Path(folder), requests))

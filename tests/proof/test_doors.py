@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from entrypoints.caller import Caller
 from machine import Machine
 from proof import doors
 from proof.standstill import standstill
@@ -43,4 +44,4 @@ def test_a_text_is_a_text(machine: Machine, tmp_path: Path):
 
 def test_rudeness_is_refused(machine: Machine):
     """Odd methods, wrong lengths, depths and bombs: no 5xx, and it goes on."""
-    assert list(doors.rude(machine, 1)) == []
+    assert list(doors.rude(Caller(machine), 1)) == []
