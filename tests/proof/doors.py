@@ -7,6 +7,7 @@ import gzip
 import http.client
 import json
 import socket
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -61,29 +62,48 @@ def entry(phone: str, name: str) -> dict[str, Any]:
     }
 
 
-BAD: tuple[bytes, ...] = (
-    *(b"null", b"7", b'"x"', b"[]", b"{}", b"true", b"1e400", b"-0"),
-    b'{"type": null}',
-    b'{"type": "message-received"}',
-    b'{"type": "message-received", "message": []}',
-    b'{"type": "message-received", "message": {"id": 7, "from": 8, "text": 9}}',
-    b'{"type": "message-delivered", "message": {"tag": "\\u0000/\\u0000/x"}}',
-    b'{"type": "message-failed", "errorCode": "x", "message": {"tag": "a/b/99999"}}',
-    b'{"type": "of-the-future", "message": {"id": "x"}}',
-    b'{"type": "message-received", "time": "yesterday", "message": {}}',
-    b'{"type": "message-received", "message": {"text": "\\ud800"}}',
-    b'{"a": 1, "a": 2}',
-    b"[" * 200 + b"]" * 200,
-    b"1" * 4000,
-)
+UNKNOWN, GIVEN_UP = "backstop.sms.unknown", "backstop.sms.received"
+BAD: dict[bytes, str] = {
+    **dict.fromkeys(
+        (
+            *(b"null", b"7", b'"x"', b"[]", b"{}", b"true", b"1e400", b"-0"),
+            b'{"type": null}',
+            b'{"type": "message-received"}',
+            b'{"type": "message-received", "message": []}',
+            b'{"type": "of-the-future", "message": {"id": "x"}}',
+            b'{"type": "message-received", "time": "yesterday", "message": {}}',
+            b'{"type": "message-received", "message": {"text": "\\ud800"}}',
+            b'{"a": 1, "a": 2}',
+            b"[" * 200 + b"]" * 200,
+            b"1" * 4000,
+        ),
+        UNKNOWN,
+    ),
+    b'{"type": "message-received", "message": {"id": 7, "from": 8, "text": 9}}': (
+        GIVEN_UP
+    ),
+    b'{"type": "message-delivered", "message": {"tag": "\\u0000/\\u0000/x"}}': (
+        "backstop.sms.delivered"
+    ),
+    b'{"type": "message-failed", "errorCode": "x", "message": {"tag": "a/b/99999"}}': (
+        "backstop.sms.failed"
+    ),
+}
+"""Bad entries, and the event that each becomes, with all of its bytes.
+
+What names nobody is given up as a dead letter. A receipt of no message of ours is
+old news, and what is unknown has no subscriber of ours.
+"""
 
 
 def lists(machine: Machine, tries: int) -> Wrong:
-    """S4: what is good in a list takes effect once, whatever stands beside it."""
+    """S4: the good entries of a list take effect once, and the bad one is kept."""
     call = Caller(machine)
+    kinds = list(BAD)
+    beside = [kinds[number % len(kinds)] for number in range(tries)]
 
     def one(number: int) -> list[str]:
-        bad, place = BAD[number % len(BAD)], number // len(BAD) % 4
+        bad, place = beside[number], number // len(kinds) % 4
         phones = [f"+15556{number:05}{n}" for n in range(3)]
         good = [encode(entry(phone, f"good-{phone}")) for phone in phones]
         body = b"[" + b",".join([*good[:place], bad, *good[place:]]) + b"]"
@@ -100,7 +120,25 @@ def lists(machine: Machine, tries: int) -> Wrong:
             told = call("GET", f"/v1/phones/{phone}/consent").json
             if told["state"] != "OPTED_OUT" or len(told["history"]) != 1:
                 how = f"{told['state']}, {len(told.get('history', []))} times"
-                yield f"beside {BAD[number % len(BAD)][:60]!r} a STOP became {how}"
+                yield f"beside {beside[number][:60]!r} a STOP became {how}"
+    yield from _kept(call, Counter(beside))
+
+
+def _kept(call: Caller, thrown: Counter[bytes]) -> Wrong:
+    """Look for each bad entry where it belongs, once for each time it was sent."""
+    _advance(call, "3600s")
+    ground = call.local.ground
+    events = Counter(
+        (event.data, event.attributes["ce-type"]) for event in ground.newest_events(ALL)
+    )
+    letters = Counter(letter.event.data for letter in ground.dead_letters(ALL))
+    for bad, times in thrown.items():
+        if events[bad, BAD[bad]] != times:
+            yield f"{bad[:60]!r} is not {times} times {BAD[bad]}"
+        if letters[bad] != (times if BAD[bad] == GIVEN_UP else 0):
+            yield f"{bad[:60]!r} is {letters[bad]} dead letters"
+    if letters.total() != sum(letters[bad] for bad in thrown):
+        yield "a good entry became a dead letter"
 
 
 def rotated(state: Path, requests: int) -> Wrong:

@@ -311,7 +311,8 @@ GOALS: dict[str, Goal] = {
     "S4": Goal(
         "a bad entry in a good list",
         (f"{DOORS}::test_a_bad_entry_spoils_no_list",),
-        "80 lists -> N / 100, up to 1,000",
+        "80 lists -> N / 100, up to 1,000; 20 kinds at four places: the bad entry is"
+        " kept as an event, old news or a dead letter, as many times as it came",
         ("at_the_doors",),
     ),
     "S5": Goal(
