@@ -7,6 +7,7 @@ import gzip
 import http.client
 import json
 import socket
+from base64 import b64decode
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -181,8 +182,14 @@ def rotated(state: Path, requests: int) -> Wrong:
                     yield f"{name} the change the {secret} secret got {answers}"
 
 
+OTHER = "other_agent@rbm.goog"
+
+
 def replayed(machine: Machine, lives: int, seed: int) -> Wrong:
-    """S5: captured callbacks, sent again for eight days, are old news."""
+    """S5: captured callbacks, sent again for eight days, are old news.
+
+    So they are for another agent, and at the other door they are not even read.
+    """
     call = Caller(machine)
     chance = Random(seed)
     phones = [f"+15557{n:06}" for n in range(lives)]
@@ -217,8 +224,41 @@ def replayed(machine: Machine, lives: int, seed: int) -> Wrong:
             yield "the queues do not become empty"
         if _world(machine, call, phones) != before:
             yield f"a replay after {wait} more changed something"
-    if not captured:
-        yield "nothing was captured"
+    if {told["carrier"] for told in captured} != {"rbm", "bandwidth"}:
+        yield "nothing was captured of one carrier"
+    for wrong in wide(lambda told: list(_misdirected(call, told)), captured):
+        yield from wrong
+    if not machine.settle() or _world(machine, call, phones) != before:
+        yield "what was sent elsewhere changed something"
+
+
+def _misdirected(call: Caller, told: Any) -> Wrong:
+    """Send one callback for another agent, and to the other door."""
+    sent = told["body"].encode()
+    proof: dict[str, str | bytes]
+    if told["carrier"] == "rbm":
+        wrapped = json.loads(sent)
+        data = b64decode(wrapped["message"]["data"])
+        wrapped["message"]["attributes"]["business_id"] = OTHER
+        payload = encode(json.loads(data) | {"agentId": OTHER})
+        proof = {"x-goog-signature": sign(data)}
+        cases = [
+            ("/webhook", encode(wrapped), {200}),
+            ("/webhook", envelope(data, agentId=OTHER), {200}),
+            ("/webhook", envelope(payload), {401}),
+            ("/sms_webhook", sent, {401}),
+        ]
+    else:
+        # Its proof is of the sender alone: whoever has it may name any agent.
+        proof = {"authorization": basic()}
+        cases = [
+            ("/sms_webhook", sent.replace(b"demo_agent/", b"other_agent/"), {200}),
+            ("/webhook", sent, {400, 401}),
+        ]
+    for door, body, right in cases:
+        status = call("POST", door, body, proof).status
+        if status not in right:
+            yield f"{told['carrier']}'s, sent to {door}, was answered {status}"
 
 
 def _again(call: Caller, told: Any) -> None:

@@ -321,7 +321,8 @@ GOALS: dict[str, Goal] = {
             f"{DOORS}::test_what_was_captured_has_no_second_effect",
             f"{ATTACK}::test_a_replay_is_old_news",
         ),
-        "15 lives, each callback three times over eight days -> N / 400 lives",
+        "15 lives, about 30 callbacks -> N / 400, the last 1,000 callbacks: each sent"
+        " three times over eight days, for another agent, and at the other webhook",
         ("at_the_doors",),
     ),
     "S7": Goal(
