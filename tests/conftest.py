@@ -2,6 +2,7 @@ import gc
 import os
 import shutil
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -43,3 +44,14 @@ def pytest_collection_finish() -> None:
     """Keep what was collected out of each later search for garbage: it stays."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture
+def seed() -> int:
+    """Draw where a test's chances begin, so that every run tries something new.
+
+    What a failed test printed is shown with it, and `SEED=…` replays it.
+    """
+    drawn = int(os.environ.get("SEED", "0")) or Random().randrange(1, 10**9)
+    print("SEED =", drawn)  # noqa: T201 - shown when it fails
+    return drawn

@@ -26,9 +26,9 @@ def test_a_secret_is_changed_without_a_gap(tmp_path: Path):
     assert list(doors.rotated(tmp_path / "state", 120)) == []
 
 
-def test_what_was_captured_has_no_second_effect(machine: Machine):
+def test_what_was_captured_has_no_second_effect(machine: Machine, seed: int):
     """After a second, an hour and eight days, shuffled."""
-    assert list(doors.replayed(machine, 15, seed=1)) == []
+    assert list(doors.replayed(machine, 15, seed)) == []
 
 
 def test_one_id_is_one_message(machine: Machine):
@@ -36,10 +36,10 @@ def test_one_id_is_one_message(machine: Machine):
     assert list(doors.repeated(machine, 100)) == []
 
 
-def test_a_text_is_a_text(machine: Machine, tmp_path: Path):
+def test_a_text_is_a_text(machine: Machine, tmp_path: Path, seed: int):
     """Control bytes, templates and paths arrive as they are, and forge no line."""
     log = tmp_path / "state" / "log.jsonl"
-    assert list(doors.injected(machine, 60, seed=1, log=log)) == []
+    assert list(doors.injected(machine, 60, seed, log)) == []
 
 
 def test_rudeness_is_refused(machine: Machine):
