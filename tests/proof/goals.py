@@ -329,10 +329,12 @@ GOALS: dict[str, Goal] = {
         "no secret, no start",
         (
             "tests/test_settings.py::test_everything_that_is_missing_is_named_at_once",
+            "tests/test_settings.py::test_what_is_wrong_is_named",
             f"{DEPLOYED}::test_a_missing_setting_stops_the_start",
             "tests/providers/test_bandwidth_wire.py::test_without_a_credential_nobody_passes",
         ),
-        "missing and empty; how long a secret is, is the carrier's",
+        "missing, empty, blank and nothing but commas; how long a secret is, is the"
+        " carrier's",
     ),
     "S8": Goal(
         "a secret is changed",
@@ -359,7 +361,10 @@ GOALS: dict[str, Goal] = {
             "tests/stories/test_quiet.py::test_the_log_tells_decisions_and_nobodys_business",
             f"{DEPLOYED}::test_the_logs_are_quiet_about_people",
         ),
-        "24 lives -> N / 160, up to 10,000; the record, events and inbox hold them",
+        "24 lives, some refused by the carriers, some in a crash -> N / 160, up to"
+        " 10,000, under eight faults; in the log at every level, errors, reasons of"
+        " dead letters, traces handed on, names of threads and processes; the record,"
+        " events and inbox hold them; no spans or metrics of our own are exported",
         ("listened",),
     ),
     "S13": Goal(
