@@ -469,13 +469,15 @@ def fuzz(
 
 
 def check_send(call: Caller) -> Callable[[bytes], None]:
-    """Whatever is sent to `/v1` is taken or refused; a refusal repeats nothing."""
+    """Whatever is sent to `/v1` is taken or refused; a refusal leaves nothing."""
 
     def one(raw: bytes) -> None:
+        since = call.newest_event()
         answer = call("POST", f"/v1/phones/{PHONE}/agentMessages", raw)
         assert answer.status < 500, answer.raw
         if answer.status >= 400:
             assert is_quiet(answer), answer.raw
+            assert call.newest_event() == since
 
     return one
 
