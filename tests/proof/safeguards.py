@@ -301,12 +301,31 @@ RULES: Mapping[str, Row] = {
 }
 
 SAFEGUARDS: Mapping[str, Row] = {
+    # Claim and answer are one commit, so the request comes before its claim.
     "claim before SMS": Simulated(
-        "2 5",
-        cut(
-            f"{DOMAIN}.lifecycle:_again",
-            "kinds or REPEATED",
-            "{*REPEATED, Do.SEND_SMS}",
+        "2",
+        (
+            Cut(
+                f"{USECASES}.handle:_change",
+                "left = tuple(",
+                """claim = advance_all(
+                claim.message,
+                [
+                    answer
+                    for action in claim.actions
+                    if action.do is Do.SEND_SMS
+                    for answer in PERFORM[action.do](ports, claim.message, action)
+                ],
+                now,
+            )
+            left = tuple(""",
+            ),
+            # It would look for the claim in the record.
+            Cut(
+                f"{USECASES}.actions:_send_sms",
+                "or _is_late(ports, message, attempt)",
+                "",
+            ),
         ),
         STORM,
     ),
