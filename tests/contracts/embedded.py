@@ -1,6 +1,7 @@
 """The embedded platform as the contracts want it."""
 
 import shutil
+import sqlite3
 import threading
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -33,9 +34,10 @@ ALL = tuple(
 
 
 class Life:
-    """One process's worth of the platform."""
+    """One process's worth of the platform. Its calls bear a token of its own."""
 
-    def __init__(self, path: Path, clock: Clock, url: str) -> None:
+    def __init__(self, path: Path, clock: Clock, url: str, token: str) -> None:
+        self.token = token
         self.database = Database(path)
         self.dispatcher = Dispatcher(self.database, clock, SystemRandom(), ALL)
         wake = self.dispatcher.wake
@@ -46,7 +48,7 @@ class Life:
         self.events = SqliteEvents(self.database, clock, ALL, wake)
         self.dispatcher.start(
             ring=RING,
-            post=lambda endpoint: over_http(url + endpoint, TOKEN, lasting=False),
+            post=lambda endpoint: over_http(url + endpoint, token, lasting=False),
         )
 
 
@@ -112,11 +114,16 @@ class Embedded:
         old, left = self.life, self.path
         dying = threading.Thread(target=old.dispatcher.stop)
         self._deaths.append((old, dying))
-        self.path.parent.mkdir()
-        for file in (left, left.with_name(left.name + "-wal")):
-            shutil.copy(file, self.path.parent)
         dying.start()
         until(lambda: old.dispatcher._stopping)
+        self.path.parent.mkdir()
+
+        def copy(_connection: sqlite3.Connection) -> None:
+            for file in (left, left.with_name(left.name + "-wal")):
+                shutil.copy(file, self.path.parent)
+
+        # Between two commits: else the one file might be older than the other.
+        old.database.write(copy)
         self.life = self._begin()
 
     def rings(self) -> list[Ring]:
@@ -156,4 +163,5 @@ class Embedded:
         self.receiver.close()
 
     def _begin(self) -> Life:
-        return Life(self.path, self.clock, self.receiver.url)
+        token = f"{TOKEN}-{len(self._deaths)}"
+        return Life(self.path, self.clock, self.receiver.url, token)

@@ -87,7 +87,8 @@ class TestCalls:
 
         platform.settle()
 
-        assert {(RING, f"Bearer {TOKEN}"), ("/receipts", f"Bearer {TOKEN}")} <= {
+        bearer = f"Bearer {platform.life.token}"
+        assert {(RING, bearer), ("/receipts", bearer)} <= {
             (request.path, request.headers["authorization"])
             for request in platform.receiver.received
         }
