@@ -46,7 +46,7 @@ security: ## Known misconfigurations in Terraform
 	then .venv-checkov/bin/checkov -d infra --framework terraform --compact --quiet --skip-download; \
 	else echo "checkov cannot be installed here: infra/ is NOT scanned"; [ "$$CI" != true ]; fi
 
-prove: $(VENV)/test ## The long proof, as one table; N=20000 takes five and a half minutes
+prove: $(VENV)/test ## The long proof, as one table; N=20000 takes about six minutes
 	PYTHONPATH=functions:tests $(BIN)/python -m proof N=$(N) ONLY=$(ONLY)
 
 mutate: $(VENV)/test ## Break each guard and see whether a test notices; SHARE=0.1 for a look, ONLY=word

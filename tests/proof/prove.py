@@ -18,6 +18,7 @@ from backstop.domain.message import Contract, Policy
 from entrypoints.caller import Caller
 from machine import Machine
 from proof import attack, doors
+from proof.backlog import THREADS, worked_off
 from proof.canaries import told
 from proof.clockwork import overslept, rung
 from proof.death import kept, killed_again_and_again, soaked, told_to_end
@@ -50,6 +51,7 @@ PROMISES = {
     "C6": "SIGTERM ends in grace",
     "C8": "Dead letters take effect once",
     "C10": "A soak holds on to nothing",
+    "R10": "A backlog: none lost, none twice for nothing",
     "T1": "Timers: none early, missed or twice",
     "T4": "Timers slept through ring once",
     "S2": "No bit and no byte may be changed",
@@ -378,6 +380,15 @@ def tick(proof: Proof) -> None:
     proof.part("T4", 2 * burst, wrong)
 
 
+def queue(proof: Proof) -> None:
+    each = _runs(proof.size // 100, 10, 200)
+    with timed("a backlog and a restart"), TemporaryDirectory() as folder:
+        wrong = worked_off(Path(folder), each=each, seed=proof.seed)
+    total = THREADS * each
+    note = f"{total:,} events and {total:,} timers of {THREADS} threads, one restart"
+    proof.part("R10", 2 * total, wrong, note)
+
+
 def lose_power(proof: Proof) -> None:
     sends = _runs(proof.size // 100, 100, 1000)
     times = _runs(proof.size // 50, 100, 1000)
@@ -436,7 +447,7 @@ def replay(proof: Proof) -> None:
 
 PARTS: tuple[Callable[[Proof], None], ...] = (
     *(simulate, crash, order, explored, take_away, kill, attacked, changed),
-    *(at_the_doors, listened, tick, lose_power, fall_ill, end, soak, replay),
+    *(at_the_doors, listened, tick, queue, lose_power, fall_ill, end, soak, replay),
 )
 
 
