@@ -93,7 +93,7 @@ class Control:
         self._ground = machine.ground
 
     async def clock(self, _request: Request) -> Response:
-        return answer(self._clock())
+        return answer(await asyncio.to_thread(self._clock))
 
     async def move_clock(self, request: Request) -> Response:
         body = parse_json(await read_body(request, CONTROL_LIMIT))
@@ -110,7 +110,8 @@ class Control:
         if "advance" in body:
             by = _duration("advance", body["advance"])
             settled = await asyncio.to_thread(self._machine.advance, by)
-        return answer(self._clock() | {"settled": settled})
+        told = await asyncio.to_thread(self._clock)
+        return answer(told | {"settled": settled})
 
     async def events(self, request: Request) -> Response:
         message = request.query_params.get("messageId")
@@ -181,7 +182,12 @@ class Control:
 
     def _clock(self) -> dict[str, Any]:
         clock = self._machine.clock
-        return {"now": format_time(clock.now()), "rate": clock.rate}
+        now, oldest = clock.now(), self._ground.oldest_due()
+        return {
+            "now": format_time(now),
+            "rate": clock.rate,
+            "oldestDueSeconds": (now - oldest).total_seconds() if oldest else 0.0,
+        }
 
 
 def _duration(field: str, given: Any) -> timedelta:

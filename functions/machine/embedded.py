@@ -108,6 +108,9 @@ class EmbeddedGround:
     def next_due(self) -> datetime | None:
         return self.dispatcher.next_due()
 
+    def oldest_due(self) -> datetime | None:
+        return self.dispatcher.oldest_due()
+
     def load(self, message: MessageId) -> Message | None:
         stored = self.messages.load(message)
         return stored.value if stored else None

@@ -51,6 +51,9 @@ RETRIES = {
     "max_backoff": timedelta(minutes=1),
 }
 
+LOOKED_AT = 1000
+"""Tasks that ring next, among which the oldest is sought: a refused one waits."""
+
 
 class GoogleGround:
     """Starts it all on a fresh *state*. Raises MissingError without the emulators.
@@ -84,6 +87,7 @@ class GoogleGround:
         self._relay = RestRelay(pubsub, self._published)
         self._stack.callback(self._records.stop)
         self._stack.callback(self._relay.stop)
+        self._clock = clock
         self.tasks = CloudTasks(None, clock)
         tasks_port = self.tasks.start()
         self.queue = f"projects/{self.project}/locations/local/queues/watch"
@@ -154,6 +158,11 @@ class GoogleGround:
 
     def next_due(self) -> datetime | None:
         return self.tasks.next_due()
+
+    def oldest_due(self) -> datetime | None:
+        now = self._clock.now()
+        soonest = self.pending_timers(LOOKED_AT)
+        return min((at for _message, at in soonest if at <= now), default=None)
 
     def load(self, message: MessageId) -> Message | None:
         try:

@@ -62,6 +62,9 @@ class Ground(Protocol):
 
     def next_due(self) -> datetime | None: ...
 
+    def oldest_due(self) -> datetime | None:
+        """Return the earliest instant of a timer that is due and not answered."""
+
     def load(self, message: MessageId) -> Message | None: ...
 
     def newest_messages(self, limit: int) -> Sequence[Message]: ...

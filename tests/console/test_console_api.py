@@ -12,12 +12,15 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import requests
+from starlette.requests import Request
+from starlette.responses import Response
 
 import simulator
+from backstop.edge.answers import Handler
 from console.conftest import World
 from machine import Machine
 from machine.console_numbers import percentile
@@ -222,6 +225,33 @@ def test_no_other_callback_is_known(world: World):
     assert world.call("POST", "/simulator/callbacks/rbm-9:resend").status_code == 404
     path = "/simulator/callbacks/rbm-9:resend"
     assert world.call("POST", path, {"forged": "yes"}).status_code == 400
+
+
+def test_a_timer_that_nobody_answers_is_told_of(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    """The oldest that is due is the sign of life, since nothing else says a word."""
+    entries, clock = world.machine.ground.entries, world.machine.clock
+    ring, answered = entries["revoke"], threading.Event()
+
+    async def blocked(request: Request) -> Response:
+        await asyncio.to_thread(answered.wait)
+        return await ring(request)
+
+    monkeypatch.setitem(cast("dict[str, Handler]", entries), "revoke", blocked)
+    world.ok("PUT", "/simulator/carriers/rbm", {"drop": "events"})
+    world.send(ANDROID, "one")
+    [timer] = world.ok("GET", "/simulator/timers")["timers"]
+    late = timedelta(seconds=61)
+    try:
+        clock.jump_to(datetime.fromisoformat(timer["at"]) + late)
+        told = world.ok("GET", "/simulator/clock")["oldestDueSeconds"]
+    finally:
+        answered.set()
+
+    assert late.total_seconds() == told > 30
+    world.elapse(0)
+    assert world.ok("GET", "/simulator/clock")["oldestDueSeconds"] == 0
 
 
 def test_a_phone_has_a_system(world: World):

@@ -274,6 +274,24 @@ class TestLookingOn:
             platform.timers.pending(5)
         )
 
+    def test_the_oldest_due_is_of_timers_that_are_due(self, platform):
+        """What lies ahead is none, and neither is what was answered."""
+        platform.timers.arm(ONE, at=platform.now())
+        platform.timers.arm(ONE, at=platform.now() + timedelta(seconds=5))
+        platform.settle()
+
+        assert platform.life.dispatcher.oldest_due() is None
+
+    def test_a_ring_that_is_refused_stays_the_oldest(self, platform):
+        """By the instant it was armed for, however often it is put off."""
+        due_at = platform.now()
+        platform.receiver.always(RING, 503)
+        platform.timers.arm(ONE, at=due_at)
+
+        platform.elapse(timedelta(hours=1))
+
+        assert due_at == platform.life.dispatcher.oldest_due()
+
     def test_events_are_listed_newest_last(self, platform):
         """The last that were published, as they were published."""
         for n in range(5):

@@ -62,6 +62,19 @@ def test_a_function_that_was_missing_for_a_while(deployment, dead, phone):
     assert len(deployment.inbox(phone, "SMS")) == 1
 
 
+def test_the_oldest_timer_that_nobody_answers_is_told_of(deployment):
+    """It is late by its own instant, however often Cloud Tasks puts it off."""
+    sent = deployment.send("+15550199006")
+    deployment.kill("revoke")
+    deployment.jump(DEADLINE + 61)
+    late = deployment.call("GET", "/simulator/clock").json()["oldestDueSeconds"]
+    deployment.revive("revoke")
+    deployment.call("POST", "/simulator/clock", {"advance": "1800s"})
+
+    assert late > 30
+    assert until_outcome(deployment, sent) == "DELIVERED_SMS"
+
+
 def test_send_that_was_missing_knows_its_messages(deployment):
     """Another instance answers a repeat as the first one did."""
     first = deployment.send("+15551230205", name="twice")

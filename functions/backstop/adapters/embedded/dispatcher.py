@@ -196,6 +196,18 @@ class Dispatcher:
         )
         return None if next_at is None else instant(next_at)
 
+    def oldest_due(self) -> datetime | None:
+        """Return the earliest instant of a timer that is due and not answered."""
+        now = self._clock.now()
+        # No ring is put off for longer, and only these have an index to be found by.
+        within = micros(now + LONGEST_RING_BACKOFF)
+        [(due_at,)] = self._database.read(
+            "SELECT min(due_at) FROM timers WHERE next_at <= ? AND due_at <= ?",
+            within,
+            micros(now),
+        )
+        return None if due_at is None else instant(due_at)
+
     def _serve(self) -> None:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(self._run())
