@@ -1,5 +1,6 @@
 """What a user says has its effect once, wherever the process dies and repeats it."""
 
+import json
 import shutil
 from datetime import timedelta
 from pathlib import Path
@@ -8,13 +9,15 @@ import pytest
 from msgspec.structs import replace
 
 from backstop.domain.agent import Agent
+from backstop.domain.event import SMS_FAILED, Event
 from backstop.domain.inbound import Inbound
 from backstop.domain.menu import Option
 from backstop.domain.message import Policy, message_key
-from backstop.domain.signal import Kind
+from backstop.domain.signal import Kind, Signal
 from backstop.providers.rbm.wire import suggestion_response
 from backstop.usecases.accept import accept
-from backstop.usecases.listen import House, listen
+from backstop.usecases.handle import handle
+from backstop.usecases.listen import House, listen, overhear
 from usecases.desk import AGENT, PHONE, START, Desk, Fate
 
 NUMBER = "+15550100001"
@@ -123,6 +126,64 @@ def test_a_crash_at_any_call_changes_nothing_in_the_end(open_desk, name: str):
             hear(desk, SAID[name])
             assert left_behind(desk) == expected, f"{whole.names[last - 1]}, {after}"
             desk.close()
+
+
+def test_a_choice_is_from_the_menu_that_was_there(open_desk):
+    """An SMS that left after the user's answer is not what it answers."""
+    desk = open_desk("late")
+    order = desk.order()
+    later = tuple(replace(option, postback="later") for option in MENU)
+    order = replace(
+        order, message_id="two", request=replace(order.request, options=later)
+    )
+    accept(desk.ports(rcs=True), replace(order, at=START + timedelta(seconds=30)))
+    desk.run(timedelta(minutes=3))
+
+    hear(desk, SAID["a choice"])
+
+    (tap,) = desk.rows(
+        "SELECT CAST(data AS TEXT) FROM events"
+        " WHERE CAST(attributes AS TEXT) LIKE '%suggestion%'"
+    )
+    assert json.loads(tap[0])["suggestionResponse"]["postbackData"] == "y"
+    desk.close()
+
+
+@pytest.mark.parametrize(("delivered", "answered"), [(20, "one"), (90, "two")])
+def test_a_reply_answers_what_had_arrived(open_desk, delivered: int, answered: str):
+    """By RCS it is the newest that was on the phone, else the newest that was sent."""
+    desk = open_desk("arrived")
+    for name, at in (("one", delivered), ("two", 200)):
+        if name == "two":
+            order = replace(desk.order(), message_id=name, at=START)
+            accept(desk.ports(), replace(order, at=START + timedelta(seconds=30)))
+        arrived = Signal(
+            kind=Kind.RCS_DELIVERED, event=name, at=START + timedelta(seconds=at)
+        )
+        key = message_key(AGENT, name)
+        handle(desk.ports(), key, lambda _m, _now, arrived=arrived: [arrived])
+
+    hear(desk, SAID["an ordinary text"])
+
+    message = desk.messages.load(message_key(AGENT, answered)).value
+    assert "rcs.text" in [entry.type for entry in message.history]
+    desk.close()
+
+
+@pytest.mark.parametrize("said_by", ["the user", "the carrier"])
+def test_an_opt_out_finds_who_texted_from_a_retired_number(open_desk, said_by: str):
+    """The SMS is on the phone still, whoever the number belongs to by now."""
+    desk = open_desk("retired")
+    moved = Agent(name=AGENT, senders=("+15550109999",))
+    elsewhere = replace(house(desk), agents={AGENT: moved})
+    if said_by == "the user":
+        listen(desk.ports(), elsewhere, SAID["an opt-out by SMS"])
+    else:
+        event = Event(id="e", type=SMS_FAILED, time=desk.clock.now(), data=b"{}")
+        overhear(desk.ports(), elsewhere, event, desk.message())
+
+    assert desk.ports().recipients.load(PHONE, AGENT).value.refuses
+    desk.close()
 
 
 def test_an_app_that_took_the_id_is_not_written_over(open_desk):

@@ -75,9 +75,12 @@ def listen(ports: Ports, house: House, reply: Inbound, *, cause: str = "") -> No
 
     With a *cause* it is our own reading of another event: nothing follows from it.
     """
-    rcs = reply.channel == "RCS"
-    agents = (reply.agent,) if rcs else house.sharing(reply.number)
-    answered = _answered(ports, reply, agents)
+    recent = ports.messages.of_phone(reply.phone, limit=RECENT).messages
+    if reply.channel == "RCS":
+        agents: Sequence[str] = (reply.agent,)
+    else:
+        agents = house.sharing(reply.number) or _texters(recent, reply.number)
+    answered = _answered(recent, reply, agents)
     if not cause:
         _Said(ports, house, reply, agents, answered).act()
     if answered:
@@ -96,7 +99,9 @@ def overhear(ports: Ports, house: House, event: Event, message: Message) -> None
         channel="SMS",
         number=message.request.sender,
     )
-    consent(ports, choice, house.bound(house.sharing(choice.number)))
+    # The number may have changed hands since.
+    agents = {message.agent, *house.sharing(choice.number)}
+    consent(ports, choice, house.bound(sorted(agents)))
 
 
 def be_told(
@@ -241,29 +246,40 @@ class _Said(Struct, frozen=True):
         )
 
 
-def _answered(ports: Ports, reply: Inbound, agents: Sequence[str]) -> Message | None:
-    """Return the message that *reply* answers, as far as that can be known."""
-    recent = [
-        message
-        for message in ports.messages.of_phone(reply.phone, limit=RECENT).messages
-        # Our own answer to it is newer.
-        if message.agent in agents and message.accepted_at <= reply.at
-    ]
+def _texters(messages: Sequence[Message], number: str) -> tuple[str, ...]:
+    """Return the agents who texted from a number that is no longer theirs."""
+    return tuple({m.agent: None for m in messages if m.request.sender == number})
+
+
+def _answered(
+    messages: Sequence[Message], reply: Inbound, agents: Sequence[str]
+) -> Message | None:
+    """Return which of *messages*, newest first, *reply* answers, as far as is known.
+
+    What came after it, such as our own answer to it, is none.
+    """
+    recent = [m for m in messages if m.agent in agents and m.accepted_at <= reply.at]
     if reply.channel == "SMS":
-        return _last_texted(recent, reply.number)
+        return _last_texted(recent, reply)
     if reply.postback is not None:
         offering = [m for m in recent if _offers(m.request.content, reply.postback)]
         recent = offering or recent
-    arrived = [message for message in recent if message.rcs_state in ARRIVED]
+    arrived = [
+        message
+        for message in recent
+        if any(at <= reply.at for state, at in message.rcs.items() if state in ARRIVED)
+    ]
     return next(iter(arrived or recent), None)
 
 
-def _last_texted(messages: Sequence[Message], number: str) -> Message | None:
+def _last_texted(messages: Sequence[Message], reply: Inbound) -> Message | None:
     texted = [
         (attempt.claimed_at, message)
         for message in messages
         for attempt in message.sms
-        if attempt.live and message.request.sender == number
+        if attempt.live
+        and attempt.claimed_at <= reply.at
+        and message.request.sender == reply.number
     ]
     return max(texted, key=lambda pair: pair[0])[1] if texted else None
 
