@@ -14,6 +14,8 @@ AGAIN_AT = START + timedelta(minutes=5)
 MOST_CREATES = 2
 MOST_ATTEMPTS = 2
 
+BEGINNINGS = (Kind.BEGIN, Kind.RCS_BYPASSED)
+
 RECEIPTS = (
     Kind.RCS_DELIVERED,
     Kind.RCS_READ,
@@ -39,6 +41,7 @@ CREATE_ANSWERS = (
     Kind.RCS_ACCEPTED,
     Kind.RCS_REFUSED,
     Kind.RCS_THROTTLED,
+    Kind.RCS_NOT_BEGUN,
     Kind.RCS_UNANSWERED,
 )
 REVOKE_ANSWERS = (
@@ -147,10 +150,7 @@ def explore(
     policy: Policy, contract: Contract, traffic: Traffic
 ) -> Iterator[tuple[str, Message, Step]]:
     """Yield every step from every state that can be reached."""
-    ahead = deque(
-        begin(policy, contract, traffic, kind)
-        for kind in (Kind.BEGIN, Kind.RCS_BYPASSED)
-    )
+    ahead = deque(begin(policy, contract, traffic, kind) for kind in BEGINNINGS)
     seen = {state(first) for first in ahead}
     while ahead:
         for name, before, step in after(ahead.popleft()):

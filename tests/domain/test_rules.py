@@ -22,7 +22,7 @@ from backstop.domain.message import (
     Traffic,
 )
 from backstop.domain.signal import Kind, Signal
-from domain.tale import Tale
+from domain.tale import START, Tale
 
 
 def unreachable(policy: Policy = Policy.CONFIRMED) -> Tale:
@@ -586,6 +586,18 @@ class TestRule5:
 
         assert [a.at for a in actions if a.do is Do.ARM] == [due_at]
 
+    @pytest.mark.parametrize(("late", "timers"), [(True, 1), (False, 0)])
+    def test_a_repeat_does_not_count_on_a_late_ring(self, late: bool, timers: int):
+        """It may have come before the record, and been answered."""
+        tale = Tale().accepted()
+        wake_at = tale.message.wake_at
+        assert wake_at
+        tale.now = wake_at if late else wake_at - timedelta(microseconds=1)
+
+        actions = tale.hear(Kind.REPEAT)
+
+        assert [a.at for a in actions if a.do is Do.ARM] == [wake_at] * timers
+
     def test_an_early_ring_puts_nothing_off(self):
         """What is asked for again has its own time, whenever else it is asked for."""
         tale = Tale().accepted()
@@ -960,6 +972,36 @@ class TestRule12:
 
         assert not tale.wants(Do.REVOKE)
 
+    @pytest.mark.parametrize("by", ["handset", "carrier"])
+    def test_no_copy_is_begun_beside_a_delivery(self, by: str):
+        """A create that was not answered is not repeated for what has arrived."""
+        tale = Tale(Policy.HEDGE)
+        create = tale.action(Do.CREATE)
+        again_at = tale.now + timedelta(seconds=10)
+        tale.hear(Kind.RCS_UNANSWERED, number=create.number, again_at=again_at)
+        tale.claim()
+        tale.hear(Kind.SMS_DELIVERED, attempt=1, event="e", by=by)
+
+        actions = tale.ring(again_at)
+
+        assert not any(action.do is Do.CREATE for action in actions)
+        assert tale.message.creates == 1
+
+    def test_no_copy_is_begun_beside_its_revocation(self):
+        """Whether or not the message has its outcome."""
+        tale = Tale(Policy.HEDGE, traffic=Traffic.PROMOTION)
+        create = tale.action(Do.CREATE)
+        again_at = tale.now + timedelta(seconds=10)
+        tale.hear(Kind.RCS_UNANSWERED, number=create.number, again_at=again_at)
+        tale.claim()
+        tale.hear(Kind.SMS_QUEUED, attempt=1)
+        tale.hear(Kind.OPT_OUT)
+
+        actions = tale.ring(again_at)
+
+        assert tale.outcome is Outcome.PENDING
+        assert not any(action.do is Do.CREATE for action in actions)
+
     def test_the_deadline_revokes_what_is_left(self):
         """Even though the message has its outcome."""
         tale = Tale(Policy.HEDGE).accepted()
@@ -1065,6 +1107,17 @@ class TestRule14:
 
         assert tale.outcome is Outcome.SUPPRESSED
 
+    @pytest.mark.parametrize("kind", [Kind.SMS_QUEUED, Kind.SMS_FAILED])
+    def test_a_hedged_promotion_is_called_back_beside_its_sms(self, kind: Kind):
+        """The SMS cannot be helped any more, the RCS copy can."""
+        tale = Tale(Policy.HEDGE, traffic=Traffic.PROMOTION).accepted()
+        tale.claim()
+        tale.hear(kind, attempt=1, event="e")
+        tale.hear(Kind.OPT_OUT)
+
+        assert tale.message.closed is None
+        assert tale.wants(Do.REVOKE)
+
     def test_what_the_user_needs_goes_on(self):
         """A transaction is not closed."""
         tale = Tale().accepted()
@@ -1072,6 +1125,74 @@ class TestRule14:
 
         assert tale.message.closed is None
         assert not tale.wants(Do.REVOKE)
+
+
+class TestLateAnswers:
+    """Whoever stood still knows more than was told, and corrects it upward."""
+
+    @pytest.mark.parametrize("kind", [Kind.SMS_RELEASED, Kind.SMS_THROTTLED])
+    def test_what_was_given_up_had_not_left(self, kind: Kind):
+        """The doubt is over; nobody tries again after an outcome that was told."""
+        tale = unreachable(Policy.STRICT)
+        tale.claim()
+        tale.ring(START + timedelta(hours=3))
+        assert tale.outcome is Outcome.UNCONFIRMED
+
+        tale.hear(kind, attempt=1, again_at=tale.now)
+
+        assert tale.outcome is Outcome.FAILED
+        assert not tale.wants(Do.FALL_BACK)
+
+    def test_what_was_taken_is_in_doubt_still(self):
+        """A receipt that did not come is another doubt."""
+        tale = unreachable(Policy.STRICT)
+        tale.claim()
+        tale.hear(Kind.SMS_QUEUED, attempt=1)
+        tale.ring(START + timedelta(hours=3))
+        tale.hear(Kind.SMS_RELEASED, attempt=1)
+
+        assert tale.outcome is Outcome.UNCONFIRMED
+
+
+class TestRule9:
+    """A create that is throttled is tried again until it is given up."""
+
+    @pytest.mark.parametrize(
+        ("clean", "outcome"),
+        [(True, Outcome.CANCELLED), (False, Outcome.PENDING)],
+    )
+    def test_an_answer_that_comes_too_late_still_counts(
+        self, clean: bool, outcome: Outcome
+    ):
+        """Given up meanwhile, what was never begun cannot arrive."""
+        tale = Tale()
+        create = tale.action(Do.CREATE)
+        tale.hear(Kind.CANCEL)
+        tale.hear(
+            Kind.RCS_THROTTLED,
+            number=create.number,
+            attempt=create.attempt,
+            clean=clean,
+            again_at=tale.now,
+        )
+
+        assert tale.outcome is outcome
+        assert not tale.wants(Do.CREATE)
+
+
+class TestHandover:
+    """What `fallback` saved and did not tell, it tells when it is called again."""
+
+    def test_an_outcome_that_was_saved_is_told(self):
+        """It would else have to wait for the message's timer."""
+        tale = unreachable()
+        tale.claim()
+        tale.hear(Kind.SMS_REFUSED, attempt=1)
+
+        (told,) = tale.hear(Kind.HANDED_OVER)
+
+        assert told.do is Do.PUBLISH
+        assert told.outcome is Outcome.FAILED
 
 
 class TestHistory:

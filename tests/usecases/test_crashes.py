@@ -86,7 +86,8 @@ STORIES = {
         Outcome.DELIVERED_BOTH,
         1,
         policy=Policy.HEDGE,
-        after_crash=frozenset({Outcome.DELIVERED_RCS}),
+        # A leg that was not begun is not needed any more once the other arrived.
+        after_crash=frozenset({Outcome.DELIVERED_RCS, Outcome.DELIVERED_SMS}),
     ),
     "no fallback": Story(
         Outcome.FAILED, 0, policy=Policy.NONE, rcs="silent", after_crash=UNSURE

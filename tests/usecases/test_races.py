@@ -23,7 +23,7 @@ from backstop.domain.message import (
 )
 from backstop.domain.signal import Kind, Signal
 from backstop.errors import Conflict, Refusal, Refused, Throttled, Unanswered
-from backstop.usecases.accept import Differs, OptedOut, accept
+from backstop.usecases.accept import Differs, OptedOut, accept, draft
 from backstop.usecases.actions import SEND_TIMEOUT
 from backstop.usecases.consent import consent
 from backstop.usecases.follow import NotYet, cancel, ring
@@ -49,6 +49,10 @@ def open_desk(tmp_path: Path) -> Iterator[Open]:
 def _hear(desk: Desk, kind: Kind) -> None:
     signal = Signal(kind=kind, event=kind.value)
     handle(desk.ports(), desk.key, lambda _m, _now: [signal])
+
+
+def _die() -> None:
+    raise Death
 
 
 def _silent(**_what: Any) -> None:
@@ -684,6 +688,80 @@ def test_a_refused_repeat_leaves_no_timer(open_desk: Open):
         accept(desk.ports(rcs=True), other)
 
     assert not desk.rows("SELECT * FROM timers")
+
+
+@pytest.mark.parametrize("refused", [True, False])
+def test_a_repeat_takes_no_timer_away(open_desk: Open, refused: bool):
+    """One that asks for the same `expireTime` arms what the message waits for."""
+    desk = open_desk(rcs="silent")
+    carrier, desk.carriers.create = desk.carriers.create, _silent  # type: ignore[method-assign]
+    desk.send()
+    desk.run(until=timedelta(minutes=9))
+    desk.carriers.create = carrier  # type: ignore[method-assign]
+    armed = desk.rows("SELECT due_at FROM timers")
+    meanwhile = desk.fate.meanwhile
+    meanwhile["messages.load"] = lambda: meanwhile.update({"messages.load": _die})
+    order = replace(desk.order(), phone="+15551230002" if refused else PHONE)
+
+    with pytest.raises(Differs if refused else Death):
+        accept(desk.ports(rcs=True), order)
+
+    assert armed
+    assert set(armed) <= set(desk.rows("SELECT due_at FROM timers"))
+
+
+def test_a_ring_meanwhile_keeps_its_timer(open_desk: Open):
+    """It plans for the deadline after the repeat has read that it does not."""
+    desk = open_desk(rcs="silent")
+    desk.carriers.create = _silent  # type: ignore[method-assign]
+    desk.send()
+    deadline = START + timedelta(minutes=10, seconds=5)
+
+    def rings() -> None:
+        desk.clock.at = START + timedelta(minutes=9, seconds=59)
+        ring(desk.ports(rcs=True), desk.key, due_at=desk.clock.at)
+        known = desk.message()
+        assert known.wake_at is None
+        assert deadline in known.armed
+
+    desk.fate.meanwhile["timers.disarm"] = rings
+    with pytest.raises(Differs):
+        accept(desk.ports(rcs=True), replace(desk.order(), phone="+15551230002"))
+    rings()
+
+    assert (micros(deadline),) in desk.rows("SELECT due_at FROM timers")
+
+
+def test_an_answer_that_another_function_begins_ends_as_any(open_desk: Open):
+    """`record` creates nothing itself: what RBM refuses then has failed, for sure."""
+    desk = open_desk(rcs="unreachable", policy=Policy.NONE)
+
+    accept(desk.ports(), desk.order())
+    desk.run()
+
+    message = desk.message()
+    assert message.outcome is Outcome.FAILED
+    assert not desk.carriers.deletes
+    assert [e.type for e in message.history if e.leg == "rcs"] == ["rcs.refused"]
+
+
+def test_a_claim_is_not_taken_for_one_of_another_life(open_desk: Open):
+    """An id that was erased and used again has another record, and other claims."""
+    desk = open_desk(rcs="unreachable")
+    desk.send()
+
+    def erased() -> None:
+        desk.fate.meanwhile["messages.load"] = anew
+
+    def anew() -> None:
+        desk.database.write(lambda c: c.execute("DELETE FROM messages"))
+        desk.clock.at += timedelta(seconds=1)
+        desk.messages.create(draft(desk.order()))
+
+    desk.fate.meanwhile["messages.save"] = erased
+    desk.run(until=timedelta(minutes=1))
+
+    assert not desk.carriers.texts
 
 
 def test_the_timer_is_armed_before_the_record_exists(open_desk: Open):

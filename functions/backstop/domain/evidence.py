@@ -97,10 +97,14 @@ def _refused(message: Message, signal: Signal, now: datetime) -> Message:
     return overdue(message, now)
 
 
-def _throttled(message: Message, signal: Signal, now: datetime) -> Message:
+def _not_created(message: Message, signal: Signal, now: datetime) -> Message:
     if signal.clean:
         message = count_refusal(message, signal.attempt)
-    return _unanswered(message, signal, now)
+    message = _unanswered(message, signal, now)
+    if all_refused(message) and not message.unfinished(Do.CREATE):
+        # Nor will it be: it was given up before its answer came.
+        return with_rcs(message, Rcs.UNREACHABLE, now)
+    return message
 
 
 def _unanswered(message: Message, signal: Signal, _now: datetime) -> Message:
@@ -160,6 +164,9 @@ def _sms_unanswered(message: Message, _signal: Signal, _now: datetime) -> Messag
 
 def _sms_not_sent(message: Message, signal: Signal, now: datetime) -> Message:
     """Known not to have been sent: try again, but not for ever (rule 3)."""
+    if _given_up(message, signal.attempt):
+        # Its outcome may have been told: as doubt, which this ends.
+        return _sms_evidence(message, replace(signal, kind=Kind.SMS_FAILED), now)
     if not claimed(message, signal.attempt):
         return message
     message = drop(message, Do.SEND_SMS)
@@ -170,6 +177,16 @@ def _sms_not_sent(message: Message, signal: Signal, now: datetime) -> Message:
         message, signal.attempt, lambda attempt: replace(attempt, released=True)
     )
     return fall_back(message, now, not_before=again_at)
+
+
+def _given_up(message: Message, number: int) -> bool:
+    """Whether nothing but silence was heard of an attempt that counts as sent."""
+    return any(
+        attempt.number == number
+        and attempt.state is Sms.UNCONFIRMED
+        and attempt.queued_at is None
+        for attempt in message.sms
+    )
 
 
 def _sms_unsent(message: Message, signal: Signal, now: datetime) -> Message:
@@ -204,7 +221,9 @@ def _cancel(message: Message, _signal: Signal, now: datetime) -> Message:
 def _opt_out(message: Message, _signal: Signal, now: datetime) -> Message:
     if not message.request.traffic.needs_consent:
         return message
-    return close(message, Closed.OPTED_OUT, now)
+    message = close(message, Closed.OPTED_OUT, now)
+    # The SMS of a HEDGE may be out there, but its RCS copy can still be called back.
+    return message if message.closed else revoke_once(message, now)
 
 
 def _acknowledge(message: Message, _signal: Signal, now: datetime) -> Message:
@@ -265,7 +284,8 @@ FOLDS: Mapping[Kind, Fold] = {
     Kind.OPT_OUT: _opt_out,
     **dict.fromkeys(RCS_EVIDENCE, _rcs_evidence),
     Kind.RCS_REFUSED: _refused,
-    Kind.RCS_THROTTLED: _throttled,
+    Kind.RCS_NOT_BEGUN: _not_created,
+    Kind.RCS_THROTTLED: _not_created,
     Kind.RCS_UNANSWERED: _unanswered,
     Kind.RCS_REVOKE_UNANSWERED: _revoke_unanswered,
     Kind.SMS_CLAIM: _claim,

@@ -69,7 +69,12 @@ from backstop.domain.steps import (
 CLAIM_LIFE = timedelta(seconds=10)
 """No SMS request starts later than this after its claim (rule 2)."""
 
-SILENT = frozenset({Kind.REPEAT, Kind.HANDED_OVER, Kind.RING, Kind.DONE, Kind.DEFERRED})
+SILENT = frozenset(
+    {
+        *(Kind.REPEAT, Kind.HANDED_OVER, Kind.RING, Kind.DONE, Kind.DEFERRED),
+        Kind.RCS_NOT_BEGUN,
+    }
+)
 """Signals that are no news of the message."""
 
 REPEATED = frozenset(Do) - {Do.SEND_SMS, Do.CREATE}
@@ -136,12 +141,14 @@ def _hear(message: Message, signal: Signal, now: datetime) -> Step:
     """Fold one signal, and do what the table says of where that leads."""
     heard = any(signal.event and entry.id == signal.event for entry in message.history)
     if signal.kind is Kind.RING:
-        step = _again(_begin_again(_without_timers(message, now), now), now)
+        message = _forget_moot(_without_timers(message, now))
+        step = _again(_begin_again(message, now), now)
     elif signal.kind is Kind.HANDED_OVER:
-        # Whoever handed over does the rest, and is called again if it died.
-        step = _again(message, now, Do.FALL_BACK)
+        # Whoever handed over does the rest, and is called again if it died; so is
+        # whoever is handed to, and has to tell what it had saved.
+        step = _again(message, now, Do.FALL_BACK, Do.PUBLISH)
     elif heard or _is_said_again(message, signal):
-        step = _again(_look_after_create(message, now), now)
+        step = _again(_look_after(message, now), now)
     else:
         step = Step(FOLDS[signal.kind](message, signal, now))
     after = _announce(_decide(_forget_moot(step.message), now), now)
@@ -154,9 +161,10 @@ def _hear(message: Message, signal: Signal, now: datetime) -> Step:
 def _forget_moot(message: Message) -> Message:
     """Drop what has no object any more."""
     moot: set[Do] = set()
-    if message.closed or message.rcs_state.rank >= Rcs.REVOKED.rank:
+    revoked = message.rcs_state.rank >= Rcs.REVOKED.rank
+    if message.closed or revoked or Rcs.REVOKING in message.rcs:
         moot |= {Do.CREATE}
-    if message.rcs_state.rank >= Rcs.REVOKED.rank:
+    if revoked:
         moot |= {Do.REVOKE}
     claimed = any(attempt.live and not attempt.lost for attempt in message.sms)
     if message.closed or claimed or message.rcs_state in ARRIVED:
@@ -201,9 +209,7 @@ def _announce(message: Message, now: datetime) -> Message:
 
 def _watch(message: Message) -> Message:
     """Keep one timer armed for the earliest thing that time will do."""
-    armed = [action.at for action in message.unfinished(Do.ARM) if action.at]
-    if message.wake_at:
-        armed.append(message.wake_at)
+    armed = message.armed
     due = min((at for at, _signal in agenda(message)), default=None)
     if due is None:
         message = replace(drop(message, Do.ARM), wake_at=None)
@@ -240,12 +246,18 @@ def _begin_again(message: Message, now: datetime) -> Message:
     if not message.unfinished(Do.CREATE):
         return message
     message = drop(message, Do.CREATE)
-    # Rule 8: no create starts after `expireTime`.
-    return create(message) if now < message.terms.deadline else message
+    # Rule 8: no create starts after `expireTime`, and none once all is well.
+    wanted = now < message.terms.deadline and message.outcome is Outcome.PENDING
+    return create(message) if wanted else message
 
 
-def _look_after_create(message: Message, now: datetime) -> Message:
-    """Let the watch see to a create that may be under way, or may have died."""
+def _look_after(message: Message, now: datetime) -> Message:
+    """Let the watch see to a create that may be under way, or may have died.
+
+    A first ring that is late may have come before the record, and not come back.
+    """
+    if message.wake_at and message.wake_at <= now:
+        message = replace(message, wake_at=None)
     for action in message.unfinished(Do.CREATE):
         if action.again_at is None:
             message = amend(message, action.number, again_at=now + FIRST_RETRY)

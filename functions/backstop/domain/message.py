@@ -310,5 +310,11 @@ class Message(Struct, frozen=True, kw_only=True):
             return Outcome.SUPPRESSED
         return Outcome.FAILED
 
+    @property
+    def armed(self) -> tuple[datetime, ...]:
+        """The instants of the rings that are asked for, as far as the record knows."""
+        planned = tuple(timer.at for timer in self.unfinished(Do.ARM) if timer.at)
+        return (*planned, self.wake_at) if self.wake_at else planned
+
     def unfinished(self, *kinds: Do) -> tuple[Action, ...]:
         return tuple(action for action in self.todo if action.do in kinds)

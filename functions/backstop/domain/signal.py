@@ -19,6 +19,7 @@ class Kind(StrEnum):
     OPT_OUT = "opt_out"
 
     RCS_BYPASSED = "rcs.bypassed"
+    RCS_NOT_BEGUN = "rcs.not_begun"
     RCS_ACCEPTED = "rcs.accepted"
     RCS_REFUSED = "rcs.refused"
     RCS_THROTTLED = "rcs.throttled"

@@ -47,11 +47,13 @@ LONGEST_WAIT = timedelta(minutes=10)
 
 
 def _create(ports: Ports, message: Message, action: Action) -> list[Signal]:
-    if ports.rcs is None:
-        return _hand_to_revoke(ports, message)
     answer = Signal(
         kind=Kind.RCS_ACCEPTED, number=action.number, attempt=action.attempt
     )
+    not_begun = replace(answer, kind=Kind.RCS_NOT_BEGUN)
+    if ports.rcs is None:
+        # `revoke` takes it up: with the ring that this asks for.
+        return [replace(not_begun, again_at=ports.clock.now())]
     if _refuses(ports, message):
         withheld = replace(answer, kind=Kind.RCS_REFUSED, refusal=Rcs.REJECTED)
         return [Signal(kind=Kind.OPT_OUT), withheld]
@@ -59,9 +61,7 @@ def _create(ports: Ports, message: Message, action: Action) -> list[Signal]:
     left = message.terms.deadline - ports.clock.now()
     if left <= timedelta(0):
         # Not begun, so not accepted: no copy starts its life expired (rule 8).
-        return [
-            replace(answer, kind=Kind.RCS_THROTTLED, again_at=message.terms.deadline)
-        ]
+        return [replace(not_begun, again_at=message.terms.deadline)]
     try:
         ports.rcs.create(
             agent=message.agent,
@@ -97,7 +97,9 @@ def _create(ports: Ports, message: Message, action: Action) -> list[Signal]:
 
 def _revoke(ports: Ports, message: Message, action: Action) -> list[Signal]:
     if ports.rcs is None:
-        return _hand_to_revoke(ports, message)
+        # `revoke` takes it up, as its name says.
+        ports.timers.arm(message.id, at=ports.clock.now())
+        return []
     prompt = message.terms.policy is Policy.PROMPT
     try:
         ports.rcs.revoke(
@@ -133,11 +135,6 @@ def _inconclusive(ports: Ports, message: Message, action: Action) -> Signal:
         return signal
     again_at = min(_later(ports, message.rcs[Rcs.REVOKING]), created_by)
     return replace(signal, kind=Kind.RCS_REVOKE_UNANSWERED, again_at=again_at)
-
-
-def _hand_to_revoke(ports: Ports, message: Message) -> list[Signal]:
-    ports.timers.arm(message.id, at=ports.clock.now())
-    return []
 
 
 def _fall_back(ports: Ports, message: Message, action: Action) -> list[Signal]:
@@ -231,7 +228,7 @@ def _disarm(ports: Ports, message: Message, action: Action) -> list[Signal]:
 def _is_late(ports: Ports, message: Message, attempt: int) -> bool:
     """Whether news, or time itself, has overtaken the claim (rule 2)."""
     stored = ports.messages.load(message.id)
-    if stored is None:
+    if stored is None or stored.value.accepted_at != message.accepted_at:
         return True
     newest = stored.value
     claimed_at = newest.sms[attempt - 1].claimed_at
