@@ -47,7 +47,7 @@ security: ## Known misconfigurations in Terraform
 	else echo "checkov cannot be installed here: infra/ is NOT scanned"; [ "$$CI" != true ]; fi
 
 prove: $(VENV)/test ## The long proof, as one table; N=20000 takes about six minutes
-	PYTHONPATH=functions:tests $(BIN)/python -m proof N=$(N) ONLY=$(ONLY)
+	PYTHONPATH=functions:tests $(BIN)/python -m proof N=$(N) SEED=$(SEED) ONLY=$(ONLY)
 
 mutate: $(VENV)/test ## Break each guard and see whether a test notices; SHARE=0.1 for a look, ONLY=word
 	PYTHONPATH=functions:tests $(BIN)/python -m proof.mutate SEED=$(SEED) SHARE=$(SHARE) ONLY=$(ONLY)

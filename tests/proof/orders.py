@@ -5,24 +5,38 @@ leaves have in common is compared.
 """
 
 from collections.abc import Iterator
+from datetime import timedelta
 from itertools import combinations
 from typing import Any
 
 from backstop.domain.lifecycle import advance
-from backstop.domain.message import Contract, Message, Policy, Rcs
+from backstop.domain.message import Contract, Message, Outcome, Policy, Rcs, Sms
 from backstop.domain.signal import Kind, Signal
 from domain.tale import START, Tale
 
+
+def _receipt(number: int, kind: Kind, **fields: Any) -> Signal:
+    """Each has an instant of its own, which has to survive in any order."""
+    at = START + timedelta(seconds=number)
+    return Signal(kind=kind, event=str(number), at=at, **fields)
+
+
 RECEIPTS = (
-    Signal(kind=Kind.RCS_DELIVERED, event="1", at=START),
-    Signal(kind=Kind.RCS_READ, event="2", at=START),
-    Signal(kind=Kind.RCS_EXPIRED, event="3", at=START),
-    Signal(kind=Kind.RCS_EXPIRY_FAILED, event="4", at=START),
-    Signal(kind=Kind.SMS_SENT, event="5", attempt=1, at=START),
-    Signal(kind=Kind.SMS_DELIVERED, event="6", attempt=1, at=START, by="carrier"),
-    Signal(kind=Kind.SMS_DOUBTED, event="7", attempt=1, at=START, code=9902),
-    Signal(kind=Kind.SMS_FAILED, event="8", attempt=1, at=START, code=4720),
+    _receipt(1, Kind.RCS_DELIVERED),
+    _receipt(2, Kind.RCS_READ),
+    _receipt(3, Kind.RCS_EXPIRED),
+    _receipt(4, Kind.RCS_EXPIRY_FAILED),
+    _receipt(5, Kind.SMS_SENT, attempt=1),
+    _receipt(6, Kind.SMS_DELIVERED, attempt=1, by="carrier"),
+    _receipt(7, Kind.SMS_DOUBTED, attempt=1, code=9902),
+    _receipt(8, Kind.SMS_FAILED, attempt=1, code=4720),
 )
+ARRIVED = {Kind.RCS_DELIVERED: Rcs.DELIVERED, Kind.RCS_READ: Rcs.READ}
+OUTCOMES = {
+    (True, True): Outcome.DELIVERED_BOTH,
+    (True, False): Outcome.DELIVERED_RCS,
+    (False, True): Outcome.DELIVERED_SMS,
+}
 
 Record = tuple[Any, ...]
 
@@ -53,6 +67,16 @@ def record(message: Message) -> Record:
     )
 
 
+def contradicted(message: Message, receipts: tuple[Signal, ...]) -> bool:
+    """Whether *message* says anything else of an arrival than it was told."""
+    by_rcs = {ARRIVED[r.kind]: r.at for r in receipts if r.kind in ARRIVED}
+    by_sms = [r.at for r in receipts if r.kind is Kind.SMS_DELIVERED]
+    kept = {state: at for state, at in message.rcs.items() if state in by_rcs}
+    texted = [a.at for a in message.sms if a.state is Sms.DELIVERED]
+    wanted = OUTCOMES.get((bool(by_rcs), bool(by_sms)), message.outcome)
+    return (kept, texted[:1], message.outcome) != (by_rcs, by_sms[:1], wanted)
+
+
 def multisets(size: int) -> Iterator[tuple[Signal, ...]]:
     """Yield each choice of receipts, with each of them twice in turn."""
     for chosen in combinations(RECEIPTS, size):
@@ -61,16 +85,26 @@ def multisets(size: int) -> Iterator[tuple[Signal, ...]]:
 
 
 def ends(message: Message, receipts: tuple[Signal, ...]) -> tuple[set[Record], int]:
-    """Return the records in which the orders end, and how many orders there are."""
-    if not receipts:
-        return {record(message)}, 1
+    """Return the records in which the orders end, and how many orders there are.
+
+    One that does not say what the receipts said adds another.
+    """
+    return _ends(message, receipts, receipts)
+
+
+def _ends(
+    message: Message, left: tuple[Signal, ...], receipts: tuple[Signal, ...]
+) -> tuple[set[Record], int]:
+    if not left:
+        wrong = {("contradicted",)} if contradicted(message, receipts) else set()
+        return {record(message), *wrong}, 1
     found: set[Record] = set()
     orders = 0
-    for following in dict.fromkeys(receipts):
-        left = list(receipts)
-        left.remove(following)
+    for following in dict.fromkeys(left):
+        rest = list(left)
+        rest.remove(following)
         after = advance(message, following, START).message
-        records, count = ends(after, tuple(left))
+        records, count = _ends(after, tuple(rest), receipts)
         found |= records
         orders += count
     return found, orders

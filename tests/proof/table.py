@@ -27,6 +27,7 @@ from backstop.domain.policy import Phase
 from backstop.domain.signal import Kind, Signal
 from domain.explore import (
     AGAIN_AT,
+    BEGINNINGS,
     MOST_ATTEMPTS,
     MOST_CREATES,
     State,
@@ -96,9 +97,8 @@ class Found:
 
 def explore(configuration: Configuration, most: int | None = None) -> Found:
     """Explore until a hole is found, everything is seen, or *most* states are."""
-    first = begin(*configuration)
-    origin: dict[State, tuple[State, str] | None] = {state(first): None}
-    ahead = deque([first])
+    ahead = deque(begin(*configuration, kind) for kind in BEGINNINGS)
+    origin: dict[State, tuple[State, str] | None] = {state(m): None for m in ahead}
     found = Found()
     while ahead:
         before = ahead.popleft()

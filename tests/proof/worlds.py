@@ -1,10 +1,9 @@
 """Stories of one message in a world without accidents, to let processes die in."""
 
 from collections.abc import Iterator
-from itertools import combinations
 
 from simulation.options import Options, Plan
-from simulation.run import Tally, live_in
+from simulation.run import Tally, live_in, live_through
 from simulation.world import World
 
 
@@ -16,10 +15,12 @@ def story(
     traffic: str = "TRANSACTION",
     contract: str = "confirming",
     thoughts: tuple[tuple[float, str], ...] = (),
+    out_of_reach: float = 0.0,
+    seed: int = 1,
 ) -> Options:
-    plan = Plan("m0", policy, traffic, 60.0, 0.0, rcs, sms, thoughts)
+    plan = Plan("m0", policy, traffic, 60.0, 0.0, rcs, sms, thoughts, dated=True)
     return Options(
-        seed=1,
+        seed=seed,
         contract=contract,
         faults=0.0,
         kinds=(),
@@ -35,6 +36,7 @@ def story(
         skew_rbm=0.0,
         skew_sms=0.0,
         drift=0.0,
+        out_of_reach=out_of_reach,
         calm_at=1000.0,
         plans=(plan,),
     )
@@ -47,7 +49,8 @@ STORIES = {
     "confirmed": story("silent"),
     "confirmed, legacy": story("silent", contract="legacy"),
     "confirmed, stuck": story("stuck"),
-    "strict": story("silent", policy="STRICT"),
+    "strict": story("silent", policy="STRICT", seed=2),
+    "strict, in doubt": story("silent", policy="STRICT"),
     "strict, expired": story("offline", policy="STRICT", traffic="PROMOTION"),
     "strict, legacy": story("silent", policy="STRICT", contract="legacy"),
     "unreachable": story("unreachable"),
@@ -62,10 +65,14 @@ STORIES = {
     "sms refused": story("unreachable", "refused"),
     "sms unsent": story("unreachable", "unsent"),
     "sms throttled": story("unreachable", "busy", policy="STRICT"),
+    "bypassed": story("online", out_of_reach=3600.0),
     "repeated": story("silent", thoughts=((1.0, "repeat"), (70.0, "repeat"))),
 }
 
-PAIRED = ("prompt", "confirmed", "strict", "unreachable")
+PAIRED = (
+    *("prompt", "confirmed", "expired", "strict", "strict, expired"),
+    *("unreachable", "bypassed", "hedge"),
+)
 """The fallback path, under each policy, by each way to it."""
 
 
@@ -77,9 +84,9 @@ def calls(name: str) -> list[str]:
     return world.calls
 
 
-def die(name: str, *fatal: int) -> Tally:
+def die(name: str, *fatal: int, disk: bool = False) -> Tally:
     """Live through a story in which the process dies at these moments."""
-    return live_in(World(STORIES[name], fatal=frozenset(fatal)))
+    return live_through(STORIES[name], disk=disk, fatal=frozenset(fatal))
 
 
 def singles(name: str) -> Iterator[tuple[int, ...]]:
@@ -88,16 +95,15 @@ def singles(name: str) -> Iterator[tuple[int, ...]]:
 
 
 def pairs(name: str) -> Iterator[tuple[int, ...]]:
-    """Yield every two moments of a story that one death has not shortened.
-
-    The second is counted in the life after the first death, which is longer.
-    """
-    moments = range(2 * len(calls(name)) + 8)
-    yield from combinations(moments, 2)
+    """Yield every moment, with every later one of the life that goes on after it."""
+    for (first,) in singles(name):
+        world = World(STORIES[name], fatal=frozenset({first}))
+        live_in(world)
+        yield from ((first, then) for then in range(first + 1, 2 * len(world.calls)))
 
 
 def tell(name: str, *fatal: int) -> str:
     """Return the story in plain words."""
     lines: list[str] = []
-    live_in(World(STORIES[name], fatal=frozenset(fatal), story=lines))
+    live_through(STORIES[name], fatal=frozenset(fatal), story=lines)
     return "\n".join(lines)

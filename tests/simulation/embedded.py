@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from backstop.adapters.embedded.database import Database
+from backstop.adapters.embedded.reaches import SqliteReaches
 from backstop.adapters.embedded.stores import (
     SqliteEvents,
     SqliteMessages,
@@ -34,6 +35,7 @@ class OnDisk:
         )
         self.messages = SqliteMessages(self._database)
         self.recipients = SqliteRecipients(self._database)
+        self.reaches = SqliteReaches(self._database)
         self.timers = SqliteTimers(self._database, clock, lambda _at: None)
         self.events = SqliteEvents(self._database, clock, subscribers, lambda: None)
 

@@ -60,7 +60,7 @@ class InMemory:
         self._life = Life(Memory(self, kinds), turn)
         self._ports = {
             name: Turns(getattr(self._life.memory, name), turn)
-            for name in ("messages", "recipients", "timers", "events")
+            for name in ("messages", "recipients", "reaches", "timers", "events")
         }
         self._threads = ThreadPoolExecutor(WIDTH * (1 + len(kinds)) * 2)
         self._ended = False

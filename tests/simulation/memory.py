@@ -13,6 +13,7 @@ from backstop.adapters.records import make_token, read_token
 from backstop.domain.consent import Consent
 from backstop.domain.event import Event
 from backstop.domain.message import Message, MessageId, Outcome
+from backstop.domain.reach import Reach
 from backstop.errors import AlreadyExists, Conflict
 from backstop.ports import Clock, Page, Stored
 
@@ -48,6 +49,7 @@ class Platform(Protocol):
 
     messages: Any
     recipients: Any
+    reaches: Any
     timers: Any
     events: Any
 
@@ -68,6 +70,7 @@ class Memory:
     def __init__(self, clock: Clock, subscriptions: Subscriptions) -> None:
         self.messages = MemoryMessages()
         self.recipients = MemoryRecipients()
+        self.reaches = MemoryReaches()
         self._jobs: dict[tuple[str, Any, Any], Job] = {}
         self.timers = MemoryTimers(clock, self._jobs)
         self.events = MemoryEvents(clock, self._jobs, subscriptions)
@@ -195,6 +198,20 @@ class MemoryRecipients:
         if self.load(phone, agent).version != version:
             raise Conflict("recipient")
         self._records[phone, agent] = Stored(consent, version + 1)
+
+
+class MemoryReaches:
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str], Reach] = {}
+
+    def load(self, phone: str, agent: str) -> Reach | None:
+        return self._known.get((phone, agent))
+
+    def save(self, agent: str, reaches: Mapping[str, Reach]) -> None:
+        self._known |= {(phone, agent): reach for phone, reach in reaches.items()}
+
+    def forget(self, phone: str, agent: str) -> None:
+        self._known.pop((phone, agent), None)
 
 
 class MemoryTimers:

@@ -49,8 +49,9 @@ DEATHS = ("dies before", "dies after")
 class Plan:
     """One message: how it is sent, what its carriers do, and second thoughts.
 
-    `thoughts` are what the app or the owner does, and how many seconds after the
-    first call.
+    A repeat asks for `ttl` seconds from then, unless it is `dated`: then for the same
+    `expireTime`. `thoughts` are what the app or the owner does, and how many seconds
+    after the first call.
     """
 
     name: str
@@ -61,11 +62,16 @@ class Plan:
     rcs: str
     sms: str
     thoughts: tuple[tuple[float, str], ...]
+    dated: bool = False
 
 
 @dataclass(frozen=True)
 class Options:
-    """One world. Rates are chances per call; times are seconds."""
+    """One world. Rates are chances per call; times are seconds.
+
+    The clock of each worker is wrong by up to `drift`. For `out_of_reach` the phone
+    is remembered as one that RCS does not reach, rightly or not.
+    """
 
     seed: int
     contract: str
@@ -83,6 +89,7 @@ class Options:
     skew_rbm: float
     skew_sms: float
     drift: float
+    out_of_reach: float
     calm_at: float
     plans: tuple[Plan, ...]
 
@@ -117,7 +124,8 @@ def draw(seed: int) -> Options:
         redelivered=pick((0.0, 0.05, 0.3)) if stormy else 0.0,
         skew_rbm=pick((0.0, 0.0, -3.0, 4.0, 30.0, -30.0)),
         skew_sms=pick((0.0, 0.0, -5.0, 60.0, 3600.0, -3600.0)),
-        drift=pick((0.0,) * 8 + (0.05, -0.05)),
+        drift=pick((0.0,) * 8 + (0.05, 0.5)),
+        out_of_reach=pick((0.0,) * 9 + (30.0, 86_400.0)),
         calm_at=span * pick((0.3, 1.0, 1.2, 2.0)) + pick((1, 30, 120, 1200, 9000)),
         plans=plans,
     )
@@ -149,6 +157,7 @@ def _plan(chance: Random, number: int) -> Plan:
         rcs=_weighted(chance, RCS_FATES),
         sms=_weighted(chance, SMS_FATES),
         thoughts=tuple(sorted(thoughts)),
+        dated=chance.random() < 0.5,
     )
 
 

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from simulation.facts import Facts, Text, is_not_sent
-from simulation.options import Options
 
 ARRIVED_RCS = ("backstop.rcs.delivered", "backstop.rcs.read")
 PERMITTED = {"AUTHENTICATION", "TRANSACTION", "SERVICEREQUEST", "ACKNOWLEDGEMENT"}
@@ -33,7 +32,6 @@ Violation = tuple[str, str]
 
 def judge(
     facts: Facts,
-    options: Options,
     consents: list[tuple[datetime, datetime, bool]],
     start: datetime,
 ) -> Iterator[Violation]:
@@ -42,7 +40,7 @@ def judge(
     yield from _one_send_per_request(facts)
     yield from _no_sms_after_a_delivery(facts)
     yield from _called_back_first(facts)
-    yield from _at_most_one_sms(facts, options)
+    yield from _at_most_one_sms(facts)
     yield from _order_does_not_matter(facts)
     yield from _nobody_against_their_word(facts, consents)
     yield from _honest_about_doubt(facts)
@@ -100,7 +98,7 @@ def _deadline(facts: Facts) -> datetime:
     return datetime.fromisoformat(expire)
 
 
-def _at_most_one_sms(facts: Facts, options: Options) -> Iterator[Violation]:
+def _at_most_one_sms(facts: Facts) -> Iterator[Violation]:
     policy = facts.plan.policy
     if policy == "NONE" and facts.texts:
         yield "5", "an SMS although none was wanted"
@@ -114,7 +112,7 @@ def _at_most_one_sms(facts: Facts, options: Options) -> Iterator[Violation]:
     for number, text in enumerate(facts.texts):
         for earlier in facts.texts[:number]:
             why = _not_free(facts, earlier, text, wait)
-            if why and not (options.stalls and policy != "STRICT"):
+            if why:
                 yield "5", f"SMS request {text.attempt} although {why}"
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from traceback import format_exc
 
-from simulation.options import draw
+from simulation.facts import Facts
+from simulation.options import Options, draw
 from simulation.oracle import judge
 from simulation.world import START, Spinning, World
 
@@ -32,6 +33,7 @@ class Tally:
     violations: list[tuple[int, str, str, str]] = field(default_factory=list)
     outcomes: Counter[str] = field(default_factory=Counter)
     texts: Counter[int] = field(default_factory=Counter)
+    met: Counter[str] = field(default_factory=Counter)
     lateness: list[float] = field(default_factory=list)
 
     def add(self, other: "Tally") -> None:
@@ -40,6 +42,7 @@ class Tally:
         self.violations += other.violations
         self.outcomes += other.outcomes
         self.texts += other.texts
+        self.met += other.met
         self.lateness += other.lateness
 
 
@@ -47,15 +50,24 @@ def live(
     seed: int, *, disk: bool | None = None, story: list[str] | None = None
 ) -> Tally:
     """Live through one seed and judge it."""
-    options = draw(seed)
-    if seed % ON_DISK == 0 if disk is None else disk:
-        with TemporaryDirectory(prefix="simulation-", dir=_folder()) as folder:
-            return live_in(World(options, disk=folder, story=story))
-    return live_in(World(options, story=story))
+    return live_through(
+        draw(seed), disk=seed % ON_DISK == 0 if disk is None else disk, story=story
+    )
 
 
-def _folder() -> str | None:
-    return MEMORY_DISK if Path(MEMORY_DISK).is_dir() else None
+def live_through(
+    options: Options,
+    *,
+    disk: bool = False,
+    story: list[str] | None = None,
+    fatal: frozenset[int] = frozenset(),
+) -> Tally:
+    """Live through one world, on the real SQLite adapters or in memory."""
+    if not disk:
+        return live_in(World(options, story=story, fatal=fatal))
+    memory = MEMORY_DISK if Path(MEMORY_DISK).is_dir() else None
+    with TemporaryDirectory(prefix="simulation-", dir=memory) as folder:
+        return live_in(World(options, disk=folder, story=story, fatal=fatal))
 
 
 def live_in(world: World) -> Tally:
@@ -78,7 +90,7 @@ def live_in(world: World) -> Tally:
         tally.violations.append((options.seed, "", "1", "a dead letter"))
     for name, facts in world.facts.items():
         tally.lives += facts.stored_at is not None
-        for promise, how in judge(facts, options, world.consents, START):
+        for promise, how in judge(facts, world.consents, START):
             tally.violations.append((options.seed, name, promise, how))
         if facts.plan.policy == "PROMPT" and facts.texts and facts.shown:
             deadline = datetime.fromisoformat(facts.shown["expireTime"])
@@ -88,8 +100,26 @@ def live_in(world: World) -> Tally:
         last = facts.outcomes.get(max(facts.outcomes, default=0), {"-"})
         tally.outcomes[min(last)] += 1
         tally.texts[sum(text.taken for text in facts.texts)] += 1
+        tally.met.update(_met(facts, options))
     tally.on_disk = tally.lives if hasattr(world.platform, "path") else 0
     return tally
+
+
+def _met(facts: Facts, options: Options) -> Iterator[str]:
+    """Yield what a message met of that which a proof should have met often."""
+    strict = " under STRICT" if facts.plan.policy == "STRICT" else ""
+    if facts.deletes and facts.rcs_at and facts.rcs_at > facts.deletes[0]:
+        yield f"delivered by RCS after its DELETE{strict}"
+    if any(text.taken and text.answer == "lost" for text in facts.texts):
+        yield f"SMS taken, its answer lost{strict}"
+    if options.stalls:
+        yield "workers that stand still for minutes"
+    if options.redelivered:
+        yield "rings and pushes that come late, twice or unheard"
+    if options.out_of_reach:
+        yield "a phone that RCS was said not to reach"
+    if options.drift:
+        yield "clocks that differ"
 
 
 def run(seeds: Iterable[int]) -> Tally:

@@ -12,6 +12,7 @@ from typing import Any
 from backstop.calls import NoAnswer, NotSent
 from backstop.domain.event import Event
 from backstop.domain.message import Policy, Request, Traffic, message_key
+from backstop.domain.reach import Reach
 from backstop.domain.times import format_time
 from backstop.edge import triggers
 from backstop.errors import Conflict, Unavailable
@@ -23,7 +24,8 @@ from backstop.providers.rbm.client import Rbm
 from backstop.providers.tokens import Tokens
 from backstop.settings import Settings
 from backstop.usecases import follow
-from backstop.usecases.accept import Differs, OptedOut, Order, accept
+from backstop.usecases.accept import Differs, OptedOut, Order
+from backstop.usecases.reach import accept_knowing
 from backstop.usecases.view import agent_message
 from backstop.wiring import Backstop
 from simulation.options import Plan
@@ -99,7 +101,13 @@ def key(plan: Plan) -> str:
 
 
 def send(
-    ports: Ports, contract: str, plan: Plan, now: datetime, *, clash: bool = False
+    ports: Ports,
+    contract: str,
+    plan: Plan,
+    now: datetime,
+    *,
+    deadline: datetime | None = None,
+    clash: bool = False,
 ) -> tuple[str, str]:
     """Return `sendTime` and `expireTime` of the answer. Raises REFUSALS."""
     none = plan.policy == Policy.NONE.value
@@ -118,12 +126,18 @@ def send(
         terms=settings(contract).terms(
             traffic=Traffic(plan.traffic),
             policy=Policy(plan.policy),
-            deadline=now + timedelta(seconds=plan.ttl),
+            deadline=deadline or now + timedelta(seconds=plan.ttl),
             now=now,
         ),
     )
-    message = accept(ports, order)
+    message = accept_knowing(ports, order, settings(contract).reach)
     return format_time(message.accepted_at), format_time(message.terms.deadline)
+
+
+def rule_out_rcs(ports: Ports, until: datetime) -> None:
+    """Let the phone be remembered as one that RCS does not reach."""
+    assert ports.reaches
+    ports.reaches.save(AGENT, {PHONE: Reach(reachable=False, until=until)})
 
 
 def cancel(ports: Ports, plan: Plan) -> str | None:

@@ -4,6 +4,7 @@ import pytest
 
 from contracts.events_contract import EventsContract
 from contracts.messages_contract import MessagesContract
+from contracts.reaches_contract import ReachesContract
 from contracts.recipients_contract import RecipientsContract
 from contracts.timers_contract import TimersContract
 from simulation.harness import InMemory
@@ -22,6 +23,10 @@ class TestMemoryMessages(MessagesContract):
 
 class TestMemoryRecipients(RecipientsContract):
     """Consent."""
+
+
+class TestMemoryReaches(ReachesContract):
+    """What is known of phones."""
 
 
 class TestMemoryTimers(TimersContract):

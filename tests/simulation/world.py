@@ -28,6 +28,7 @@ from simulation.options import DEATHS, Options, Plan
 START = datetime(2026, 1, 1, tzinfo=UTC)
 SEND_LIMIT = seconds(60)
 LEASE = seconds(60)
+LATEST = datetime.max.replace(tzinfo=UTC)
 LONG_AGO = timedelta(minutes=10)
 DEPTH = 4
 MANY = 40_000
@@ -41,6 +42,7 @@ METHODS = {
     for name, port in (
         ("messages", needs.Messages),
         ("recipients", needs.Recipients),
+        ("reaches", needs.Reaches),
         ("timers", needs.Timers),
         ("events", needs.Events),
     )
@@ -64,6 +66,7 @@ class Worker:
 
     role: str
     began: datetime
+    drift: timedelta
     informed: datetime | None = None
     calls: int = 0
     texts: list[Text] = field(default_factory=list)
@@ -100,10 +103,11 @@ class World:
         self.left_over = 0
         self.steps = 0
         self._story = story
-        # One machine has one clock.
         self.calls: list[str] = []
         self._fatal = fatal
-        self._drift = seconds(0.0 if disk else options.drift)
+        # One machine has one clock.
+        self._drift = 0.0 if disk else options.drift
+        self._dates: dict[str, datetime] = {}
         self._limit: datetime | None = None
         self._shield = 0
         self._stack: list[Worker] = []
@@ -125,7 +129,7 @@ class World:
     # What the use cases are given.
 
     def now(self) -> datetime:
-        return self.time + self._drift
+        return self.time + self._stack[-1].drift if self._stack else self.time
 
     def random(self) -> float:
         return self.chance.random()
@@ -141,6 +145,7 @@ class World:
         given: dict[str, Any] = {
             "messages": self._crossing("messages", platform.messages),
             "recipients": self._crossing("recipients", platform.recipients),
+            "reaches": self._crossing("reaches", platform.reaches),
             "timers": self._crossing("timers", platform.timers),
             "events": self._crossing("events", platform.events),
             "clock": self,
@@ -149,7 +154,8 @@ class World:
         }
         self._webhooks = given["events"]
         self._send = Ports(**given, rcs=_Rcs(self))
-        self._look = Ports(**given | {"messages": platform.messages})
+        plain = {"messages": platform.messages, "reaches": platform.reaches}
+        self._look = Ports(**given | plain)
         contract = self.options.contract
         self._handlers = {
             RINGS: subject.ring(self._send),
@@ -349,7 +355,8 @@ class World:
 
     def work(self, role: str, do: Callable[[], Any]) -> tuple[bool, Any]:
         """Run one trigger. Returns whether it was answered with 2xx, and with what."""
-        worker = Worker(role, self.time)
+        drift = seconds(self._drift * (2 * self.chance.random() - 1))
+        worker = Worker(role, self.time, drift)
         self._stack.append(worker)
         try:
             return True, do()
@@ -374,8 +381,8 @@ class World:
 
     def _dispatch(self, job: Job) -> None:
         chance, options, platform = self.chance, self.options, self.platform
-        fate = ""
-        if self.stormy and chance.random() < options.redelivered:
+        fate, shield = "", job.tries >= SHIELDED_AFTER
+        if self.stormy and not shield and chance.random() < options.redelivered:
             fate = chance.choice(("late", "twice", "unheard"))
         if fate == "late":
             self.tell(f"{_name(job)} is late")
@@ -383,7 +390,6 @@ class World:
             return
         self.time += timedelta(milliseconds=1 + int(20 * chance.random()))
         platform.put_off(job, self.time + LEASE)
-        shield = job.tries >= SHIELDED_AFTER
         self._shield += shield
         self.tell(f"{_name(job)} comes")
         job.begun = True
@@ -446,6 +452,9 @@ class World:
 
     def live(self) -> None:
         """Tell the whole life: the storm, the calm after it, and late news."""
+        if self.options.out_of_reach:
+            until = START + seconds(self.options.out_of_reach)
+            subject.rule_out_rcs(self._look, until)
         for plan in self.options.plans:
             self.after(plan.at, lambda plan=plan: self._ask(plan))
             for wait, word in plan.thoughts:
@@ -476,12 +485,13 @@ class World:
     def _ask(self, plan: Plan, tries: int = 0) -> None:
         facts = self.facts[plan.name]
         self.tell(f"the app sends {plan.name}")
+        if plan.dated and self._dates.get(plan.name, LATEST) <= self.time:
+            self.tell(f"{plan.name} is refused: it has expired")
+            return
         try:
             ok, answer = self.work(
                 "send",
-                lambda: subject.send(
-                    self._send, self.options.contract, plan, self.now()
-                ),
+                lambda: self._post(plan),
             )
         except subject.REFUSALS as error:
             self.tell(f"{plan.name} is refused: {type(error).__name__}")
@@ -493,6 +503,18 @@ class World:
             facts.answers.append((self.time, *answer))
         elif tries < 5:
             self.after(1 + 9 * self.chance.random(), lambda: self._ask(plan, tries + 1))
+
+    def _post(self, plan: Plan, *, clash: bool = False) -> tuple[str, str]:
+        now = self.now()
+        first = self._dates.setdefault(plan.name, now + seconds(plan.ttl))
+        return subject.send(
+            self._send,
+            self.options.contract,
+            plan,
+            now,
+            deadline=first if plan.dated else None,
+            clash=clash,
+        )
 
     def _think(self, plan: Plan, word: str) -> None:
         match word:
@@ -515,9 +537,7 @@ class World:
         with suppress(*subject.REFUSALS):
             ok, _ = self.work(
                 "send",
-                lambda: subject.send(
-                    self._send, self.options.contract, plan, self.now(), clash=True
-                ),
+                lambda: self._post(plan, clash=True),
             )
             if ok:
                 facts.wrongly_answered.append("another body under the same id got 200")
