@@ -5,12 +5,13 @@ from collections.abc import Mapping
 LIFECYCLE = "backstop/domain/lifecycle.py"
 EVIDENCE = "backstop/domain/evidence.py"
 AGENDA = "backstop/domain/agenda.py"
+MESSAGE = "backstop/domain/message.py"
 KEYWORDS = "backstop/domain/keywords.py"
 ACTIONS = "backstop/usecases/actions.py"
 HANDLE = "backstop/usecases/handle.py"
 
 EXPLAINED: Mapping[str, str] = {
-    f"{LIFECYCLE} _watch: without if action.at": (
+    f"{MESSAGE} Message.armed: without if timer.at": (
         "a timer always has an instant, which its type leaves open"
     ),
     f"{LIFECYCLE} _without_timers: without due in due and due <= now": (

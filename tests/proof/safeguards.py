@@ -236,8 +236,8 @@ RULES: Mapping[str, Row] = {
         "8, expiry",
         cut(
             f"{DOMAIN}.lifecycle:_begin_again",
-            "if now < message.terms.deadline",
-            "if True",
+            "now < message.terms.deadline and",
+            "",
         ),
     ),
     "9: the create is repeated": Table(
@@ -339,6 +339,14 @@ SAFEGUARDS: Mapping[str, Row] = {
             ),
         ),
         STORM,
+    ),
+    "the message's timer is spared": Simulated(
+        "1",
+        cut(
+            f"{USECASES}.accept:_repeated", "armed not in own", "armed != known.wake_at"
+        ),
+        STORM,
+        (("dated", True), ("thoughts", ((30.0, "repeat"), (40.0, "clash")))),
     ),
     "re-check of DELIVERED": Simulated(
         "3",
