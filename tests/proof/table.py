@@ -127,8 +127,10 @@ def edges(message: Message) -> Iterator[Edge]:
     """Yield everything that may happen to *message* next."""
     for signal in signals(message):
         yield Edge(signal, START, message, advance(message, signal, START))
-    early, armed = Signal(kind=Kind.RING), _armed(message)
-    yield Edge(early, START, armed, advance(armed, early, START))
+    # A ring may come at any time: early, or after its own when nothing more is due.
+    ring, armed = Signal(kind=Kind.RING), _armed(message)
+    for at in (START, message.terms.deadline):
+        yield Edge(ring, at, armed, advance_all(armed, due(armed, at), at))
     times = sorted({at for at, _signal in agenda(message)})
     for at in times[:1]:
         yield Edge(None, at, message, advance_all(message, due(message, at), at))
