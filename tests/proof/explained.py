@@ -9,6 +9,7 @@ MESSAGE = "backstop/domain/message.py"
 KEYWORDS = "backstop/domain/keywords.py"
 ACTIONS = "backstop/usecases/actions.py"
 HANDLE = "backstop/usecases/handle.py"
+LISTEN = "backstop/usecases/listen.py"
 
 EXPLAINED: Mapping[str, str] = {
     f"{MESSAGE} Message.armed: without if timer.at": (
@@ -43,6 +44,20 @@ EXPLAINED: Mapping[str, str] = {
     ),
     f"{HANDLE} _is_told: all for: any((signal.event for signal in signals))": (
         "a carrier's event comes alone"
+    ),
+    f"{LISTEN} _Said.act: without self.answered in option and self.answered": (
+        "only who answers a menu has an option, which its type leaves open"
+    ),
+    f"{LISTEN} _Said._choose: without known in known and known.refuses": (
+        "whoever answers is bound by the choice, which `get` leaves open"
+    ),
+    f"{LISTEN} _Said._comes_back: without consent.newest in consent.refuses "
+    "and consent.newest and (consent.newest.at < self.reply.at)": (
+        "who refuses has chosen, which the type of `newest` leaves open"
+    ),
+    f"{LISTEN} _Said._answer: without self.agent is None in "
+    "not text or self.agent is None": (
+        "the text is the agent's own, which the type of `agent` leaves open"
     ),
 }
 """By the mutant's name. One that is noticed all the same, or is gone, is an error."""

@@ -55,6 +55,7 @@ CORE = (
     "tests/proof/test_orders.py",
     *LIFE,
 )
+WORDS = ("tests/usecases/test_words.py", "tests/usecases/test_listen.py")
 WIRES = ("tests/providers/test_rbm_wire.py", "tests/providers/test_bandwidth_wire.py")
 WEBHOOKS = (
     "tests/entrypoints/test_webhook_entry.py",
@@ -85,6 +86,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "backstop/domain/consent.py": ("tests/domain/test_consent.py",),
     "backstop/domain/keywords.py": ("tests/domain/test_keywords.py",),
     "backstop/usecases/consent.py": LIFE,
+    "backstop/usecases/listen.py": WORDS,
     "backstop/edge/webhooks.py": WEBHOOKS,
     "backstop/edge/triggers.py": (TRIGGERS, TOKENS),
     "backstop/edge/api.py Api._admit": (TOKENS,),
