@@ -87,6 +87,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "backstop/domain/keywords.py": ("tests/domain/test_keywords.py",),
     "backstop/usecases/consent.py": LIFE,
     "backstop/usecases/listen.py": WORDS,
+    "backstop/usecases/reach.py": ("tests/usecases/test_known_phones.py",),
     "backstop/edge/webhooks.py": WEBHOOKS,
     "backstop/edge/triggers.py": (TRIGGERS, TOKENS),
     "backstop/edge/api.py Api._admit": (TOKENS,),
