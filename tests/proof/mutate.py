@@ -57,6 +57,8 @@ CORE = (
 )
 WORDS = ("tests/usecases/test_words.py", "tests/usecases/test_listen.py")
 WIRES = ("tests/providers/test_rbm_wire.py", "tests/providers/test_bandwidth_wire.py")
+RBM = ("tests/providers/test_rbm_client.py", "tests/providers/test_rbm_beside.py")
+BANDWIDTH = ("tests/providers/test_bandwidth_client.py",)
 WEBHOOKS = (
     "tests/entrypoints/test_webhook_entry.py",
     "tests/entrypoints/test_sms_webhook_entry.py",
@@ -82,6 +84,8 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "backstop/usecases/follow.py": LIFE,
     "backstop/providers/rbm/wire.py": WIRES,
     "backstop/providers/bandwidth/wire.py": WIRES,
+    "backstop/providers/rbm/client.py": RBM,
+    "backstop/providers/bandwidth/client.py": BANDWIDTH,
     "backstop/domain/message.py": CORE,
     "backstop/domain/consent.py": ("tests/domain/test_consent.py",),
     "backstop/domain/keywords.py": ("tests/domain/test_keywords.py",),

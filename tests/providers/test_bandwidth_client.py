@@ -123,6 +123,7 @@ ENDS = {
     "redirected": (Answer(307, {}, {"Location": "/elsewhere"}), Unanswered),
     "taken without an id": (Answer(202, {}), Unanswered),
     "taken with an odd id": (Answer(202, {"id": 7}), Unanswered),
+    "taken with an empty id": (Answer(202, {"id": ""}), Unanswered),
     "a page instead of JSON": (Answer(202, b"<html>"), Unanswered),
     "reset": (RESET, Unanswered),
 }
@@ -186,7 +187,14 @@ def test_a_wish_for_later_is_handed_on(carrier, send):
     assert caught.value.after == timedelta(seconds=60)
 
 
-def test_nobody_listening_is_known_not_sent(carrier, clock):
+def test_a_message_that_was_taken_without_an_id_is_told_from_silence(carrier, send):
+    carrier.script(MESSAGES, Answer(202, {}))
+
+    with pytest.raises(Unanswered, match="202 without an id"):
+        send()
+
+
+def test_nobody_listening_is_known_not_sent(carrier):
     carrier.script(TOKEN, GRANTED)
     bandwidth = Bandwidth(
         base_url="http://127.0.0.1:1",
@@ -195,7 +203,6 @@ def test_nobody_listening_is_known_not_sent(carrier, clock):
         application_id="app-1",
         client_id="client",
         client_secret="secret",
-        monotonic=clock.monotonic,
     )
 
     with pytest.raises(Throttled):
@@ -309,6 +316,17 @@ def test_a_spent_budget_asks_nothing(carrier, send):
         send(seconds=0)
 
     assert carrier.requests == []
+
+
+@pytest.mark.parametrize("seconds", [0, -1])
+def test_a_spent_budget_sends_nothing_over_a_resting_connection(carrier, send, seconds):
+    carrier.script(MESSAGES, TAKEN)
+    send()
+
+    with pytest.raises(Throttled):
+        send(seconds=seconds)
+
+    assert len(carrier.seen(MESSAGES)) == 1
 
 
 @pytest.mark.parametrize("answer", [error(400), error(500), RESET, error(403)])

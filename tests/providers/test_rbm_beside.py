@@ -185,11 +185,24 @@ def test_a_refused_token_is_renewed_for_what_can_be_repeated(carrier, forward):
     assert [r.body for r in carrier.seen("/v1")] == [b"{}", b"{}"]
 
 
-def test_a_stream_is_sent_once(carrier, forward):
-    """Its second try has nothing to send, and so never ends."""
+def test_a_token_that_stays_refused_is_shouted_about(carrier, forward, caplog):
+    """Nobody but us can mend it."""
+    carrier.script("/v1", REFUSED)
+    with pytest.raises(Throttled):
+        forward(b"{}")
+    assert len(carrier.seen("/v1")) == 3
+    assert [r.message for r in caplog.records] == ["rbm_credentials_refused"]
+
+
+def test_a_stream_is_sent_once(carrier, forward, caplog):
+    """Its second try has nothing to send, and so never ends.
+
+    A token that has run out is no fault of the credentials.
+    """
     carrier.script("/v1", REFUSED, Answer(200))
     with pytest.raises(Throttled):
         forward(stream(b"abc"), 3)
+    assert caplog.records == []
     carrier.script("/v1", Answer(200))
     forward(stream(b"abc"), 3)
     assert carrier.seen("/v1")[-1].headers["authorization"] == "Bearer ya29.2"
@@ -200,6 +213,7 @@ def test_a_stream_is_sent_once(carrier, forward):
     [
         (REFUSED, Throttled),
         (RESET, Unanswered),
+        (Answer(300, {}), Unanswered),
         (Answer(307, {}, {"Location": "/v1/elsewhere"}), Unanswered),
         (Answer(502, b"<html>"), Unanswered),
         (Answer(200, b""), Unanswered),

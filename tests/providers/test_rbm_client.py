@@ -135,6 +135,7 @@ ENDS = {
     "invalid": (error(400), Refused, Refusal.REJECTED),
     "another refusal": (error(405), Refused, Refusal.REJECTED),
     "agent lookup failed": (Answer(403, LOOKUP), Throttled, None),
+    "agent lookup broke down": (Answer(500, LOOKUP), Unanswered, None),
     "quota": (error(429), Throttled, None),
     "server error": (error(500), Unanswered, None),
     "unavailable": (error(503), Unanswered, None),
@@ -159,6 +160,7 @@ def test_create_ends(carrier, create, answer, raised, refusal):
 REVOKE_ENDS = {
     "too late": (error(404), Refused, Refusal.WITHDRAWAL_FAILED),
     "invalid": (error(400), Refused, Refusal.WITHDRAWAL_FAILED),
+    "a conflict": (error(409), Refused, Refusal.WITHDRAWAL_FAILED),
     "agent lookup failed": (Answer(403, LOOKUP), Throttled, None),
     "quota": (error(429), Throttled, None),
     "server error": (error(500), Unanswered, None),
@@ -254,6 +256,47 @@ def test_retry_after_beyond_the_budget_is_handed_on(carrier, create, clock):
     assert clock.naps == []
 
 
+def test_what_was_waited_is_spent(carrier, create, clock):
+    carrier.script("/v1", error(503, **{"Retry-After": "30"}))
+
+    with pytest.raises(Unanswered):
+        create(seconds=50)
+
+    assert clock.naps == [30.1]
+
+
+def test_a_wait_that_leaves_no_time_to_ask_is_not_begun(carrier, create, clock):
+    clock.now = 0.0
+    carrier.script("/v1", error(429, **{"Retry-After": "30"}))
+
+    with pytest.raises(Throttled) as caught:
+        create(seconds=30.1)
+
+    assert caught.value.after == timedelta(seconds=30)
+    assert clock.naps == []
+
+
+def test_it_waits_by_itself(carrier, service_account):
+    carrier.script("/token", GRANTED)
+    carrier.script("/v1", error(503), Answer(200))
+    rbm = Rbm.from_key(service_account, carrier.url, jitter=lambda: 0.1)
+
+    rbm.create(
+        agent="a", phone=PHONE, message_id="m", body=BODY, budget=timedelta(seconds=9)
+    )
+    rbm.close()
+
+    assert len(carrier.seen("/v1")) == 2
+
+
+def test_what_is_no_key_is_refused(carrier, service_account):
+    for missing in ("private_key", "client_email", "token_uri"):
+        key = service_account | {}
+        del key[missing]
+        with pytest.raises(ValueError, match="no service account's key"):
+            Rbm.from_key(key, carrier.url)
+
+
 SILENT = {
     "refused at once": ([error(404)], False),
     "refused after a quota": ([error(429), error(404)], False),
@@ -344,13 +387,14 @@ def test_nobody_listening_is_known_not_sent(service_account, carrier, clock):
     assert not caught.value.after_silence
 
 
-def test_a_spent_budget_asks_nothing(carrier, create):
+def test_a_spent_budget_asks_nothing(carrier, create, caplog):
     carrier.script("/v1", Answer(200))
 
     with pytest.raises(Throttled):
         create(seconds=0)
 
     assert carrier.requests == []
+    assert caplog.records == []
 
 
 def test_an_expired_token_is_renewed_and_the_request_repeated(carrier, create):

@@ -149,9 +149,8 @@ class Bandwidth:
 def _call(
     caller: Caller, headers: Mapping[str, str], body: bytes, within: float
 ) -> Answer:
-    connect = min(_CONNECT, within)
     return caller.call(
-        "POST", "", headers=headers, body=body, connect=connect, within=within
+        "POST", "", headers=headers, body=body, connect=_CONNECT, within=within
     )
 
 

@@ -247,7 +247,9 @@ class Rbm:
         pause, silent = _FIRST_PAUSE, False
         # A blip is ridden out here; whatever lasts is the watch's, which
         # keeps nobody waiting.
-        for left_over in reversed(range(_TRIES if call.patient else 1)):
+        left_over = _TRIES if call.patient else 1
+        while True:
+            left_over -= 1
             answer = self._try(call, end - self._monotonic())
             if not isinstance(answer, _Failure):
                 return answer
@@ -261,7 +263,6 @@ class Rbm:
             silent |= failure.error is Unanswered
             self._sleep(wait)
             pause = min(pause * 2, _LONGEST_PAUSE)
-        raise AssertionError("the last try returns or raises")
 
     def _try(self, call: _Call, left: float) -> _Failure | Json:
         if left <= 0:
@@ -285,7 +286,7 @@ class Rbm:
                     target,
                     headers=headers,
                     body=call.body,
-                    connect=min(_CONNECT, left),
+                    connect=_CONNECT,
                     within=left,
                 )
             except NotSent:

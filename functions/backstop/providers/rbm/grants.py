@@ -67,7 +67,7 @@ class Grants:
                 "",
                 headers={"Content-Type": "application/x-www-form-urlencoded"},
                 body=form.encode(),
-                connect=min(_CONNECT, within),
+                connect=_CONNECT,
                 within=within,
             )
         if answer is None:
