@@ -25,6 +25,11 @@ SPELLINGS = {
         "fallback": None,
         "metadata": None,
     },
+    "nulls in the fallback": {
+        "contentMessage": {"text": WORDS, "suggestions": [REPLY]},
+        "messageTrafficType": "TRANSACTION",
+        "fallback": {"text": None, "media": None, "from": None, "policy": None},
+    },
     "an enum as a number": {
         "contentMessage": {"text": WORDS, "suggestions": [REPLY]},
         "messageTrafficType": 2,
@@ -35,6 +40,14 @@ SPELLINGS = {
         "contentMessage": {"text": WORDS, "suggestions": [REPLY]},
         "messageTrafficType": "TRANSACTION",
     },
+}
+
+LARGEST = {
+    "a text": {"fallback": {"text": "x" * 2048}},
+    "ten media": {"fallback": {"media": ["https://example.com/a"] * 10}},
+    "a media": {"fallback": {"media": ["https://example.com/".ljust(4096, "a")]}},
+    "64 keys": {"metadata": {str(n): "" for n in range(64)}},
+    "a value": {"metadata": {"a": "x" * 1024}},
 }
 
 NAMES = {
@@ -57,6 +70,22 @@ def test_every_spelling_is_the_same_message(call, request, sent):
     assert answer.status == 200, answer.raw
     assert answer.json["contentMessage"] == {"text": WORDS, "suggestions": [REPLY]}
     assert answer.json["messageTrafficType"] == "TRANSACTION"
+
+
+@pytest.mark.parametrize("more", LARGEST.values(), ids=LARGEST)
+def test_a_limit_is_within_it(call, more):
+    """What is just as large as allowed is allowed."""
+    assert call("POST", MESSAGES, BODY | more).status == 200
+
+
+def test_content_without_words_may_have_a_picture_for_its_sms(call):
+    """An MMS needs no text."""
+    sent = {
+        "contentMessage": {"uploadedRbmFile": {"fileName": "files/1"}},
+        "fallback": {"media": ["https://example.com/a.png"]},
+    }
+
+    assert call("POST", MESSAGES, sent).json["fallback"]["text"] == ""
 
 
 @pytest.mark.parametrize(

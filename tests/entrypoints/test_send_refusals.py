@@ -90,7 +90,13 @@ FALLBACKS = {
     "an over-long text": ({"text": "x" * 2049}, "fallback.text"),
     "a media that is a word": ({"media": "https://example.com"}, "fallback.media"),
     "eleven media": ({"media": ["https://example.com/a"] * 11}, "fallback.media"),
+    "an object for media": ({"media": {"https://example.com/a": 1}}, "fallback.media"),
     "a media that is a number": ({"media": [5]}, "fallback.media"),
+    "an empty media": ({"media": [""]}, "fallback.media"),
+    "an over-long media": (
+        {"media": ["https://example.com/".ljust(4097, "a")]},
+        "fallback.media",
+    ),
     "a media of another scheme": ({"media": ["ftp://example.com"]}, "fallback.media"),
     "a foreign sender": ({"from": "+15550109999"}, "fallback.from"),
     "a list for a sender": ({"from": []}, "fallback.from"),

@@ -59,6 +59,10 @@ WORDS = ("tests/usecases/test_words.py", "tests/usecases/test_listen.py")
 WIRES = ("tests/providers/test_rbm_wire.py", "tests/providers/test_bandwidth_wire.py")
 RBM = ("tests/providers/test_rbm_client.py", "tests/providers/test_rbm_beside.py")
 BANDWIDTH = ("tests/providers/test_bandwidth_client.py",)
+ORDERS = (
+    "tests/entrypoints/test_send_refusals.py",
+    "tests/entrypoints/test_send_leniency.py",
+)
 WEBHOOKS = (
     "tests/entrypoints/test_webhook_entry.py",
     "tests/entrypoints/test_sms_webhook_entry.py",
@@ -93,6 +97,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
     "backstop/usecases/listen.py": WORDS,
     "backstop/usecases/reach.py": ("tests/usecases/test_known_phones.py",),
     "backstop/edge/webhooks.py": WEBHOOKS,
+    "backstop/edge/order.py": ORDERS,
     "backstop/edge/triggers.py": (TRIGGERS, TOKENS),
     "backstop/edge/api.py Api._admit": (TOKENS,),
     "machine/traffic.py Traffic._entry": (TRAFFIC,),

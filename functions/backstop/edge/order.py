@@ -138,7 +138,7 @@ def _sender(fields: Json, agent: Agent) -> str:
 
 def _media(given: Any) -> tuple[str, ...]:
     whole = isinstance(given, list) and len(given) <= 10  # noqa: PLR2004 - Bandwidth's
-    if not whole or not all(isinstance(url, str) and url for url in given):
+    if not whole or not all(isinstance(url, str) for url in given):
         raise Invalid("fallback.media", "must be a list of at most 10 URLs")
     for url in given:
         if not re.match("https?://", url) or len(url) > 4096:  # noqa: PLR2004 - Bandwidth's
