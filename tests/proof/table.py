@@ -85,17 +85,18 @@ class Edge:
 
 @dataclass
 class Found:
-    """What an exploration came to."""
+    """What an exploration came to; `whole` if no state was left to go on from."""
 
     states: int = 0
     steps: int = 0
     outcomes: set[str] = field(default_factory=set)
     claims: int = 0
+    whole: bool = False
     hole: str = ""
     trace: list[str] = field(default_factory=list)
 
 
-def explore(configuration: Configuration, most: int | None = None) -> Found:
+def explore(configuration: Configuration, most: int) -> Found:
     """Explore until a hole is found, everything is seen, or *most* states are."""
     ahead = deque(begin(*configuration, kind) for kind in BEGINNINGS)
     origin: dict[State, tuple[State, str] | None] = {state(m): None for m in ahead}
@@ -103,8 +104,8 @@ def explore(configuration: Configuration, most: int | None = None) -> Found:
     while ahead:
         before = ahead.popleft()
         found.states += 1
-        if most and found.states > most:
-            break
+        if found.states > most:
+            return found
         for edge in edges(before):
             found.steps += 1
             hole = next((why for why in _holes(edge) if why), "")
@@ -120,6 +121,7 @@ def explore(configuration: Configuration, most: int | None = None) -> Found:
             if small and known not in origin:
                 origin[known] = (state(before), str(edge))
                 ahead.append(after)
+    found.whole = True
     return found
 
 
