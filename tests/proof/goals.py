@@ -242,7 +242,8 @@ GOALS: dict[str, Goal] = {
         "carriers that hang, drip, fail, throttle and hang up",
         ("tests/proof/test_outage.py::test_ill_carriers_cost_time_and_nothing_else",),
         "ten seconds -> N / 1000 s, up to ten minutes; attempts and Retry-After are"
-        " counted, jitter is a test of the waits",
+        " counted; that waits differ, and within which bounds, is tested where they are"
+        " made",
         ("fall_ill",),
     ),
     "C6": Goal(
@@ -400,6 +401,8 @@ GOALS: dict[str, Goal] = {
             "tests/infra/test_grants.py::test_nobody_may_more_or_less_than_the_design_says",
             "tests/infra/test_archive.py::test_the_archive_holds_what_is_deployed_and_nothing_else",
         ),
-        "every grant of the plan; pins are versions, not hashes",
+        "every grant of the plan; pins are versions: hashes would have to name the"
+        " wheels of every platform. No list of known holes is asked, as that takes the"
+        " network",
     ),
 }
