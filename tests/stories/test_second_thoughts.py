@@ -1,5 +1,8 @@
 """Repeats, cancellations and acknowledgements, at any moment and any number."""
 
+from datetime import timedelta
+
+from backstop.domain.times import format_time, parse_time
 from stories.world import World
 
 PHONE = "+15551230001"
@@ -32,6 +35,26 @@ def test_another_body_is_refused(world: World):
 
         assert answer.status_code == 409
         assert answer.json()["error"]["status"] == "ALREADY_EXISTS"
+
+
+def test_a_refused_repeat_leaves_the_message_its_timer(world: World):
+    """The same `expireTime` is the very instant that the message waits for."""
+    now = parse_time(world.ok("GET", "/simulator/clock")["now"])
+    body = {
+        "contentMessage": {"text": "Your table is ready"},
+        "expireTime": format_time(now + timedelta(seconds=world.pace.ttl)),
+    }
+    path = "/v1/phones/{}/agentMessages?messageId=order-1"
+    world.carrier("rbm", status=503)
+    sent = world.ok("POST", path.format(PHONE), body)
+    # By then RBM was asked again, and only the deadline's timer is left.
+    world.elapse(world.pace.ttl * 0.96)
+
+    assert world.call("POST", path.format("+15551230009"), body).status_code == 409
+
+    world.carrier("rbm")
+    world.pass_grace()
+    assert world.outcome(sent) == "DELIVERED_SMS"
 
 
 def test_cancelling_in_time_prevents_both(world: World):
