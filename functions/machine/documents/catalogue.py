@@ -38,9 +38,11 @@ Events are CloudEvents 1.0 on one Pub/Sub topic, in binary mode: the attributes 
 message are the event's, its data is the event's data. Subscribe with a filter on an \
 attribute, such as `attributes.kind = "outcome"`.
 
-Events come at least once and in any order; a repeat has the same `ce-id`. The data of \
-a carrier's event is what the carrier sent, byte for byte, after its signature or \
-credentials held. Fields may be added, and types: ignore those that you do not know.
+Events come at least once and in any order; a repeat has the same `ce-id`. That of an \
+outcome says the same `outcome` and `revision`, but its `delivery` and its time may be \
+newer. The data of a carrier's event is what the carrier sent, byte for byte, after \
+its signature or credentials held. Fields may be added, and types: ignore those that \
+you do not know.
 """
 
 CHANNELS = {"rcs", "sms"}
