@@ -415,8 +415,13 @@ class TestMenu:
         ("when", "chosen"), [(10 + LIFE.total_seconds(), 1), (3611, 0)]
     )
     def test_it_counts_for_its_life(self, room: Room, when: float, chosen: int):
-        """From when it was texted last, to the end."""
-        attempts = (attempt(0, released=True), attempt(10, number=2))
+        """From the last SMS that had left: no other is what it answers."""
+        attempts = (
+            attempt(0, released=True),
+            attempt(10, number=2),
+            attempt(1800, number=3, released=True),
+            attempt(4000, number=4),
+        )
         room.sent("one", *attempts, options=MENU)
         room.hear(text("1", when=when))
         assert len(room.published("rcs.suggestion")) == chosen

@@ -160,7 +160,7 @@ class _Said(Struct, frozen=True):
         """Return the option of the last SMS that was texted, if it still counts."""
         if self.answered is None or self.reply.channel != "SMS":
             return None
-        listed_at = max(attempt.claimed_at for attempt in self.answered.sms)
+        listed_at = max(_texts(self.answered, self.reply))
         if self.reply.at > listed_at + self.house.menu_life:
             return None
         return choose(self.answered.request.options, self.reply.text)
@@ -274,14 +274,17 @@ def _answered(
 
 def _last_texted(messages: Sequence[Message], reply: Inbound) -> Message | None:
     texted = [
-        (attempt.claimed_at, message)
+        (at, message)
         for message in messages
-        for attempt in message.sms
-        if attempt.live
-        and attempt.claimed_at <= reply.at
-        and message.request.sender == reply.number
+        if message.request.sender == reply.number
+        for at in _texts(message, reply)
     ]
     return max(texted, key=lambda pair: pair[0])[1] if texted else None
+
+
+def _texts(message: Message, reply: Inbound) -> list[datetime]:
+    """Return when the SMS left that *reply* may answer."""
+    return [a.claimed_at for a in message.sms if a.live and a.claimed_at <= reply.at]
 
 
 def _offers(content: Any, postback: str) -> bool:
