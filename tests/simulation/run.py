@@ -113,13 +113,13 @@ def _met(facts: Facts, options: Options) -> Iterator[str]:
     if any(text.taken and text.answer == "lost" for text in facts.texts):
         yield f"SMS taken, its answer lost{strict}"
     if options.stalls:
-        yield "workers that stand still for minutes"
+        yield "a world where workers may stand still for minutes"
     if options.redelivered:
-        yield "rings and pushes that come late, twice or unheard"
+        yield "a world where rings and pushes come late, twice or unheard"
     if options.out_of_reach:
         yield "a phone that RCS was said not to reach"
     if options.drift:
-        yield "clocks that differ"
+        yield "a world where clocks differ"
 
 
 def run(seeds: Iterable[int]) -> Tally:
