@@ -46,7 +46,7 @@ security: ## Known misconfigurations in Terraform
 	then .venv-checkov/bin/checkov -d infra --framework terraform --compact --quiet --skip-download; \
 	else echo "checkov cannot be installed here: infra/ is NOT scanned"; [ "$$CI" != true ]; fi
 
-prove: $(VENV)/test ## The long proof, as one table; N=20000 takes about six minutes
+prove: $(VENV)/test ## The long proof, as one table; N=20000 takes six minutes, or ten
 	PYTHONPATH=functions:tests $(BIN)/python -m proof N=$(N) SEED=$(SEED) ONLY=$(ONLY)
 
 mutate: $(VENV)/test ## Break each guard and see whether a test notices; SHARE=0.1 for a look, ONLY=word

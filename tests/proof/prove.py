@@ -140,6 +140,7 @@ def timed(what: str) -> Iterator[Callable[[str], None]]:
 
     show("begun")
     yield show
+    show("done")
     say("\n")
 
 
@@ -275,7 +276,7 @@ def kill(proof: Proof) -> None:
     slowest = load.running.slowest_start
     proof.notes.append(
         f"{kills:,} kills, {accepted:,} messages accepted meanwhile, none lost;"
-        f" {sum(left.falling for left in lefts):,} met falling back;"
+        f" {sum(left.falling for left in lefts) // kills} falling back at each;"
         f" slowest start {slowest:.1f} s"
     )
 
