@@ -45,6 +45,7 @@ def test_a_refused_repeat_leaves_the_message_its_timer(world: World):
         "expireTime": format_time(now + timedelta(seconds=world.pace.ttl)),
     }
     path = "/v1/phones/{}/agentMessages?messageId=order-1"
+    world.phone(PHONE, online=False)
     world.carrier("rbm", status=503)
     sent = world.ok("POST", path.format(PHONE), body)
     # By then RBM was asked again, and only the deadline's timer is left.
