@@ -1143,6 +1143,24 @@ class TestLateAnswers:
         assert tale.outcome is Outcome.FAILED
         assert not tale.wants(Do.FALL_BACK)
 
+    @pytest.mark.parametrize(
+        ("number", "released", "second"),
+        [(1, True, Sms.UNCONFIRMED), (2, False, Sms.FAILED)],
+    )
+    def test_of_two_each_speaks_for_itself(
+        self, number: int, *, released: bool, second: Sms
+    ):
+        """The first was tried again, and the second was the last."""
+        tale = unreachable()
+        for hours in (1, 2):
+            tale.claim()
+            tale.ring(START + timedelta(hours=hours))
+        tale.hear(Kind.SMS_RELEASED, attempt=number)
+
+        attempts = tale.message.sms
+        assert [attempt.released for attempt in attempts] == [released, False]
+        assert attempts[1].state is second
+
     def test_what_was_taken_is_in_doubt_still(self):
         """A receipt that did not come is another doubt."""
         tale = unreachable(Policy.STRICT)
