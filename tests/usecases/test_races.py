@@ -745,8 +745,11 @@ def test_an_answer_that_another_function_begins_ends_as_any(open_desk: Open):
     assert [e.type for e in message.history if e.leg == "rcs"] == ["rcs.refused"]
 
 
-def test_a_claim_is_not_taken_for_one_of_another_life(open_desk: Open):
-    """An id that was erased and used again has another record, and other claims."""
+@pytest.mark.parametrize("used_again", [True, False])
+def test_a_claim_is_not_taken_for_one_of_another_life(
+    open_desk: Open, *, used_again: bool
+):
+    """An id that was erased has no claim, and if it is used again, other ones."""
     desk = open_desk(rcs="unreachable")
     desk.send()
 
@@ -756,7 +759,8 @@ def test_a_claim_is_not_taken_for_one_of_another_life(open_desk: Open):
     def anew() -> None:
         desk.database.write(lambda c: c.execute("DELETE FROM messages"))
         desk.clock.at += timedelta(seconds=1)
-        desk.messages.create(draft(desk.order()))
+        if used_again:
+            desk.messages.create(draft(desk.order()))
 
     desk.fate.meanwhile["messages.save"] = erased
     desk.run(until=timedelta(minutes=1))

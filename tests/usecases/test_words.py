@@ -418,9 +418,10 @@ class TestMenu:
         """From the last SMS that had left: no other is what it answers."""
         attempts = (
             attempt(0, released=True),
-            attempt(10, number=2),
-            attempt(1800, number=3, released=True),
-            attempt(4000, number=4),
+            attempt(5, number=2),
+            attempt(10, number=3),
+            attempt(1800, number=4, released=True),
+            attempt(4000, number=5),
         )
         room.sent("one", *attempts, options=MENU)
         room.hear(text("1", when=when))
