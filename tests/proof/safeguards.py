@@ -27,9 +27,8 @@ from proof.attack import (
 from proof.removal import Cut, without
 from proof.standstill import standstill
 from proof.table import Configuration, explore
-from simulation.options import Options, draw
-from simulation.run import MEMORY_DISK, Tally, live_in
-from simulation.world import World
+from simulation.options import draw
+from simulation.run import live_through
 
 DOMAIN = "backstop.domain"
 USECASES = "backstop.usecases"
@@ -75,18 +74,11 @@ class Simulated:
                     replace(plan, **dict(self.plan))  # type: ignore[arg-type]
                     for plan in options.plans
                 )
-                tally = self._live(replace(options, plans=plans))
+                tally = live_through(replace(options, plans=plans), disk=self.disk)
                 for _seed, name, promise, how in tally.violations:
                     if promise in self.promises.split():
                         return f"seed {seed}: promise {promise} of {name}: {how}"
         return ""
-
-    def _live(self, options: Options) -> Tally:
-        if not self.disk:
-            return live_in(World(options))
-        memory = MEMORY_DISK if Path(MEMORY_DISK).is_dir() else None
-        with TemporaryDirectory(dir=memory) as folder:
-            return live_in(World(options, disk=folder))
 
 
 @dataclass(frozen=True)
